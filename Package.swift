@@ -1,0 +1,24 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One list for every Swift target. Swift 6 language mode comes with the tools version.
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),  // `any P` is spelled out
+  .enableUpcomingFeature("MemberImportVisibility"),  // a file imports what it uses
+]
+
+let package = Package(
+  name: "ByzKit",
+  products: [
+  ],
+  dependencies: [
+    // Only the executables use it: a package that depends on ByzKit builds none of its targets.
+  ],
+  targets: [
+    // Kernels in C: what touches all n·d numbers, in three variants chosen at run time.
+    .target(name: "CByzKernels"),
+
+    .testTarget(
+      name: "CByzKernelsTests", dependencies: ["CByzKernels"], swiftSettings: settings),
+  ]
+)
