@@ -17,6 +17,10 @@ let package = Package(
   targets: [
     // Kernels in C: what touches all n·d numbers, in three variants chosen at run time.
     .target(name: "CByzKernels"),
+    // OpenBLAS, loaded at run time.
+    .target(name: "CByzBLAS", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // zlib, loaded at run time.
+    .target(name: "CByzZlib", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
 
     .testTarget(
       name: "CByzKernelsTests", dependencies: ["CByzKernels"], swiftSettings: settings),
