@@ -21,8 +21,14 @@ let package = Package(
     .target(name: "CByzBLAS", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // zlib, loaded at run time.
     .target(name: "CByzZlib", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // Tensors, files, random numbers.
+    .target(
+      name: "ByzTensor", dependencies: ["CByzKernels", "CByzBLAS", "CByzZlib"],
+      swiftSettings: settings),
 
     .testTarget(
       name: "CByzKernelsTests", dependencies: ["CByzKernels"], swiftSettings: settings),
+    .testTarget(
+      name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels"], swiftSettings: settings),
   ]
 )

@@ -1,0 +1,112 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A file being written, which appears at its path complete or not at all.
+///
+/// ```swift
+/// let output = try OutputFile(path: "sum.npy", byteCount: 4_000_128)
+/// output.withUnsafeMutableBytes { bytes in … }
+/// let mapping = try output.commit()
+/// ```
+///
+/// Until ``commit()`` the bytes are in `path.tmp-<process>-<number>` beside it; an output that goes
+/// without a commit leaves nothing behind, and whatever was at the path stays.
+public final class OutputFile {
+  private let path: String
+  package let temporaryPath: String
+  private let descriptor: Int32
+  /// The mapping that ``commit()`` returns.
+  package let mapping: FileMapping
+  /// Whether the temporary file's name is this object's to remove.
+  private let hasName: Bool
+  private var isCommitted = false
+
+  /// Makes room for a file of this size, filled with zeros.
+  ///
+  /// - Throws: ``FileError``, `ENOSPC` among them: the room is claimed now, so that writing cannot
+  ///   fail later.
+  public convenience init(path: String, byteCount: Int) throws(FileError) {
+    try self.init(path: path, byteCount: byteCount, keepsName: true)
+  }
+
+  /// The same; without its name the file is gone with the last reference to this object, however the process ends.
+  init(path: String, byteCount: Int, keepsName: Bool) throws(FileError) {
+    var number = 0
+    var candidate = ""
+    var opened: Int32 = -1
+    repeat {
+      number += 1
+      candidate = "\(path).tmp-\(getpid())-\(number)"
+      // Exclusive: never through a link someone else put there.
+      opened = open(candidate, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    } while opened < 0 && errno == EEXIST && number < 1_000
+    guard opened >= 0 else { throw FileError(path: candidate, operation: "create") }
+    // Before the room is claimed, which may take long.
+    if !keepsName { unlink(candidate) }
+    do throws(FileError) {
+      try Self.claim(byteCount, of: opened, path: candidate)
+      mapping = try FileMapping(
+        descriptor: opened, byteCount: byteCount, path: path, isWritable: true)
+    } catch {
+      close(opened)
+      if keepsName { unlink(candidate) }
+      throw error
+    }
+    self.path = path
+    hasName = keepsName
+    temporaryPath = candidate
+    descriptor = opened
+  }
+
+  private static func claim(_ byteCount: Int, of descriptor: Int32, path: String) throws(FileError)
+  {
+    guard ftruncate(descriptor, off_t(byteCount)) == 0 else {
+      throw FileError(path: path, operation: "make room for \(byteCount) bytes in")
+    }
+    #if !canImport(Darwin)
+      guard byteCount > 0 else { return }
+      let code = posix_fallocate(descriptor, 0, off_t(byteCount))
+      guard code == 0 else {
+        throw FileError(path: path, operation: "make room for \(byteCount) bytes in", code: code)
+      }
+    #endif
+  }
+
+  /// Calls `body` with the bytes of the file, to write them.
+  public func withUnsafeMutableBytes<R, Failure: Error>(
+    _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> R
+  ) throws(Failure) -> R {
+    try mapping.withUnsafeMutableBytes(body)
+  }
+
+  /// Puts the file at its path, in place of what was there, after waiting until its bytes would
+  /// survive a loss of power. After such a loss the path holds this file or the one before, whole.
+  ///
+  /// - Returns: the file, still mapped.
+  /// - Throws: ``FileError``; the file can then be committed again or abandoned.
+  /// - Precondition: it was not committed before.
+  public func commit() throws(FileError) -> FileMapping {
+    precondition(!isCommitted, "\(path) was committed before")
+    let region = mapping.region
+    if let start = region.baseAddress, msync(start, region.count, MS_SYNC) != 0 {
+      throw FileError(path: temporaryPath, operation: "write")
+    }
+    guard fsync(descriptor) == 0 else { throw FileError(path: temporaryPath, operation: "write") }
+    guard rename(temporaryPath, path) == 0 else {
+      throw FileError(path: path, operation: "put a file at")
+    }
+    isCommitted = true
+    return mapping
+  }
+
+  deinit {
+    close(descriptor)
+    // A name that was given up may be another file's by now.
+    if hasName && !isCommitted { unlink(temporaryPath) }
+  }
+}

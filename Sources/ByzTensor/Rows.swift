@@ -1,0 +1,105 @@
+/// The rows a rule reads: n pointers to d numbers each, and what keeps them alive. Nothing is stacked or copied.
+///
+/// `@unchecked Sendable`: the pointers are only read through, and `owners` keeps the memory in place. `Tensor` never writes to
+/// memory that anyone else holds, so the bytes do not change either.
+package struct Rows: @unchecked Sendable {
+  package let elementType: ElementType
+  /// d: the length of each row.
+  package let columns: Int
+  /// One per row; nil stands for a row of zeros.
+  package let pointers: [UnsafeRawPointer?]
+  private let owners: [TensorStorage]
+
+  /// n: the number of rows.
+  package var count: Int { pointers.count }
+
+  package init<Element: TensorElement>(_ tensors: [Tensor<Element>]) throws(TensorError) {
+    guard let first = tensors.first, first.count > 0 else {
+      throw .invalidShape(tensors.first?.shape ?? [0])
+    }
+    for (row, tensor) in tensors.enumerated() where tensor.shape != first.shape {
+      throw .shapesDiffer(first.shape, tensor.shape, row: row)
+    }
+    elementType = Element.elementType
+    columns = first.count
+    pointers = tensors.map { UnsafeRawPointer($0.address) }
+    owners = tensors.map(\.storage)
+  }
+
+  private init(
+    elementType: ElementType, columns: Int, pointers: [UnsafeRawPointer?], owners: [TensorStorage]
+  ) {
+    self.elementType = elementType
+    self.columns = columns
+    self.pointers = pointers
+    self.owners = owners
+  }
+
+  /// The chosen rows, in the given order.
+  package func selecting(_ indices: [Int]) -> Rows {
+    Rows(
+      elementType: elementType, columns: columns, pointers: indices.map { pointers[$0] },
+      owners: owners)
+  }
+
+  /// The same rows and one more: `other`'s first, or zeros.
+  package func appending(_ other: Rows?) -> Rows {
+    Rows(
+      elementType: elementType, columns: columns, pointers: pointers + [other?.pointers[0] ?? nil],
+      owners: owners + (other?.owners ?? []))
+  }
+
+  /// The same rows and the single row of `output`, as far as it has been written.
+  package func appending(_ output: OutputRows) -> Rows {
+    Rows(
+      elementType: elementType, columns: columns,
+      pointers: pointers + [output.pointers[0].map { UnsafeRawPointer($0) }],
+      owners: owners + output.owners)
+  }
+}
+
+/// The rows a rule writes. Several workers may write at once, each its own columns.
+///
+/// `@unchecked Sendable`: callers hand every range of columns to one writer only, and read after all have finished.
+package struct OutputRows: @unchecked Sendable {
+  package let elementType: ElementType
+  package let columns: Int
+  package let pointers: [UnsafeMutableRawPointer?]
+  fileprivate let owners: [TensorStorage]
+
+  /// Rows that are written through; the tensors must be uniquely owned by the caller until the work is done.
+  package init<Element: TensorElement>(_ tensors: inout [Tensor<Element>]) {
+    elementType = Element.elementType
+    columns = tensors.first?.count ?? 0
+    for i in tensors.indices { tensors[i].makeUnique() }
+    pointers = tensors.map { UnsafeMutableRawPointer($0.address) }
+    owners = tensors.map(\.storage)
+  }
+
+  /// Writes `value` to these columns of every row.
+  package func fill(_ value: Double, columns range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= columns)
+    for case let row? in pointers {
+      switch elementType {
+      case .float32:
+        (row.assumingMemoryBound(to: Float.self) + range.lowerBound)
+          .update(repeating: Float(value), count: range.count)
+      case .float64:
+        (row.assumingMemoryBound(to: Double.self) + range.lowerBound)
+          .update(repeating: value, count: range.count)
+      }
+    }
+    withExtendedLifetime(self) {}
+  }
+
+  /// Writes a whole row.
+  package func copy<Element: TensorElement>(_ tensor: Tensor<Element>, toRow index: Int) {
+    precondition(Element.elementType == elementType && tensor.count == columns)
+    tensor.withUnsafeBufferPointer { source in
+      pointers[index]?.copyMemory(
+        from: UnsafeRawPointer(tensor.address),
+        byteCount: source.count * MemoryLayout<Element>.stride)
+    }
+    withExtendedLifetime(self) {}
+  }
+}
