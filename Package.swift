@@ -25,10 +25,13 @@ let package = Package(
     .target(
       name: "ByzTensor", dependencies: ["CByzKernels", "CByzBLAS", "CByzZlib"],
       swiftSettings: settings),
+    // Graph, scheduler, pool.
+    .target(name: "ByzRuntime", dependencies: ["ByzTensor"], swiftSettings: settings),
 
     .testTarget(
       name: "CByzKernelsTests", dependencies: ["CByzKernels"], swiftSettings: settings),
     .testTarget(
       name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels"], swiftSettings: settings),
+    .testTarget(name: "ByzRuntimeTests", dependencies: ["ByzRuntime"], swiftSettings: settings),
   ]
 )

@@ -1,0 +1,32 @@
+/// A node that a run needs, in terms of positions in the execution order.
+package struct GraphStep: Sendable {
+  package let node: GraphNode
+  /// The steps whose values it reads.
+  package let dependencies: Set<Int>
+  /// Those of its arguments that steps give, with their positions.
+  package let arguments: [(name: String, step: Int)]
+  /// Those of its arguments that the run is given, with the inputs' names.
+  package let given: [(name: String, input: String)]
+
+  /// The chosen nodes as steps, in the order given.
+  package static func steps(_ order: [Int], _ nodes: [GraphNode], _ dependencies: [Set<Int>])
+    -> [GraphStep]
+  {
+    let positions = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1, $0) })
+    let names = Dictionary(uniqueKeysWithValues: order.enumerated().map { (nodes[$1].name, $0) })
+    return order.map { index in
+      let node = nodes[index]
+      var arguments: [(name: String, step: Int)] = []
+      var given: [(name: String, input: String)] = []
+      for (name, source) in node.inputs {
+        switch source {
+        case .input(let input): given.append((name, input.name))
+        case .node(let other): arguments.append((name, names[other]!))
+        }
+      }
+      return GraphStep(
+        node: node, dependencies: Set(dependencies[index].map { positions[$0]! }),
+        arguments: arguments, given: given)
+    }
+  }
+}

@@ -1,0 +1,120 @@
+/// Workers of one or more kinds that run subtasks for any number of callers.
+///
+/// ```swift
+/// let sums = try await withActorPool(.threads(4)) { pool in
+///   try await pool.run(ranges.map(SumOfColumns.init), operands: Operands(inputs: [matrix]))
+/// }
+/// ```
+///
+/// Results come in the order of the subtasks, whichever worker ran them and whenever. Each worker
+/// has one subtask at a time; callers take turns, subtask by subtask.
+/// `withActorPool` makes a pool and stops it.
+///
+/// A class with a lock around a value rather than an actor: cancellation reaches it from a
+/// synchronous handler, without a task that nobody owns, and a worker asks for its next subtask
+/// without leaving its thread.
+public final class ActorPool: Sendable {
+  let workers: [any Worker]
+  let dispatcher: Monitor<PoolDispatcher>
+  private let backends: [String]
+
+  init(workers: [any Worker], configurations: [WorkerConfiguration]) {
+    self.workers = workers
+    let owners = configurations.flatMap { Array(repeating: $0, count: $0.count) }
+    backends = owners.map(\.backend.name)
+    let state = PoolState(
+      workers: zip(workers, owners).map {
+        PoolState.Worker(name: $0.name, group: $1.name, capabilities: $1.capabilities)
+      })
+    dispatcher = Monitor(PoolDispatcher(state: state))
+  }
+
+  /// The number of workers that are not lost and have the capability; nil counts all.
+  public func workerCount(offering capability: Capability? = nil) -> Int {
+    dispatcher.withLock { $0.state.workerCount(offering: capability) }
+  }
+
+  /// What each worker has done so far, in the order of the configurations.
+  public var statistics: [WorkerStatistics] {
+    let states = dispatcher.withLock { $0.state.workers }
+    return states.indices.map { index in
+      let state = states[index]
+      return WorkerStatistics(
+        name: state.name, backend: backends[index], capabilities: state.capabilities,
+        isStarted: workers[index].isStarted, isLost: state.status == .lost,
+        completed: state.completed, failed: state.failed, busyTime: state.busyTime)
+    }
+  }
+
+  /// Begins no more subtasks, waits for those that are running, and ends every worker.
+  func stop() async {
+    dispatcher.withLock { $0.handle(.stopped) }.resume()
+    for worker in workers { await worker.stop() }
+  }
+}
+
+// MARK: - Scope
+
+/// Makes a pool, hands it to `body`, and stops every worker when `body` ends, however it ends.
+///
+/// Work that others still have in the pool when `body` ends fails with
+/// ``RuntimeError/Code/stopped``; subtasks that are running are waited for.
+///
+/// - Throws: what `body` throws; ``RuntimeError/Code/invalidConfiguration`` when there is no
+///   worker, a count is below 1 or two configurations share a name; what a backend throws when it
+///   cannot make a worker.
+public func withActorPool<Result>(
+  _ configurations: WorkerConfiguration..., isolation: isolated (any Actor)? = #isolation,
+  body: (ActorPool) async throws -> Result
+) async throws -> Result {
+  try await withActorPool(configurations, isolation: isolation, body: body)
+}
+
+/// As `withActorPool(_:isolation:body:)`, with the configurations in an array.
+public func withActorPool<Result>(
+  _ configurations: [WorkerConfiguration], isolation: isolated (any Actor)? = #isolation,
+  body: (ActorPool) async throws -> Result
+) async throws -> Result {
+  try check(configurations)
+  var workers: [any Worker] = []
+  do {
+    for configuration in configurations {
+      for number in 0..<configuration.count {
+        let name = "\(configuration.name)-\(number)"
+        workers.append(try await configuration.backend.makeWorker(named: name))
+      }
+    }
+  } catch {
+    for worker in workers { await worker.stop() }
+    throw error
+  }
+  let pool = ActorPool(workers: workers, configurations: configurations)
+  let result: Result
+  do {
+    result = try await body(pool)
+  } catch {
+    await pool.stop()
+    throw error
+  }
+  await pool.stop()
+  return result
+}
+
+private func check(_ configurations: [WorkerConfiguration]) throws(RuntimeError) {
+  guard !configurations.isEmpty else {
+    throw RuntimeError(.invalidConfiguration, "A pool needs at least one worker.")
+  }
+  var names: Set<String> = []
+  for configuration in configurations {
+    guard configuration.count >= 1 else {
+      throw RuntimeError(
+        .invalidConfiguration,
+        "\(configuration.name): count is \(configuration.count), at least 1 is needed.")
+    }
+    guard names.insert(configuration.name).inserted else {
+      throw RuntimeError(
+        .invalidConfiguration,
+        "Two configurations are named \(configuration.name): give one another name.")
+    }
+  }
+}

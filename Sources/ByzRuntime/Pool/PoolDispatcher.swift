@@ -1,0 +1,149 @@
+/// Hands the directives of a ``PoolState`` to the lanes that wait for them. Guarded by the pool's
+/// lock.
+///
+/// A lane is a child task of a call that runs one subtask after another. Each call has as many
+/// lanes as it may have subtasks in flight, so every subtask that the state assigns finds one.
+struct PoolDispatcher: Sendable {
+  typealias Waiting = CheckedContinuation<PoolState.Assignment?, any Error>
+
+  /// Lanes to wake, once the lock is released.
+  struct Wakes {
+    fileprivate var entries: [(Waiting, Result<PoolState.Assignment?, any Error>)] = []
+
+    func resume() {
+      for (lane, result) in entries { lane.resume(with: result) }
+    }
+  }
+
+  private struct Call {
+    /// Assigned, and not yet taken by a lane.
+    var ready: [PoolState.Assignment] = []
+    var waiting: [Waiting] = []
+    var failure: (any Error)?
+  }
+
+  private(set) var state: PoolState
+  private var calls: [Int: Call] = [:]
+  private var nextCall = 0
+
+  init(state: PoolState) { self.state = state }
+
+  /// Takes in a call.
+  ///
+  /// - Returns: its number and how many lanes it needs.
+  mutating func open(count: Int, options: SubtaskOptions) -> (call: Int, lanes: Int) {
+    let call = nextCall
+    nextCall += 1
+    calls[call] = Call()
+    // Nobody else waits for what a new call is given.
+    _ = handle(.submitted(call: call, count: count, options))
+    let workers = state.workerCount(offering: options.capability)
+    return (call, max(1, min(count, workers, options.maxInFlight ?? .max)))
+  }
+
+  mutating func close(_ call: Int) {
+    calls[call] = nil
+  }
+
+  /// Gives a lane its next subtask, or nil when its call has no more to begin; keeps it waiting if
+  /// it must.
+  mutating func next(_ call: Int, for lane: Waiting) -> Wakes {
+    var wakes = Wakes()
+    if let failure = calls[call]?.failure {
+      wakes.entries = [(lane, .failure(failure))]
+    } else if let assignment = takeReady(call) {
+      wakes.entries = [(lane, .success(assignment))]
+    } else if !state.hasWaiting(call) {
+      wakes.entries = [(lane, .success(nil))]
+    } else {
+      calls[call]?.waiting.append(lane)
+    }
+    return wakes
+  }
+
+  /// Takes note that a lane's subtask is done, and gives the lane another at once if its call has
+  /// one to begin.
+  mutating func finish(
+    _ done: PoolState.Assignment, _ outcome: PoolState.Outcome, busy: Duration
+  ) -> (next: PoolState.Assignment?, wakes: Wakes) {
+    var wakes = Wakes()
+    let event = PoolState.Event.finished(worker: done.worker, outcome, busy: busy)
+    let touched = distribute(state.handle(event), &wakes)
+    // Before any lane that waits: this one is awake, and on the worker's thread.
+    let next = takeReady(done.call)
+    wakeLanes(of: touched, &wakes)
+    return (next, wakes)
+  }
+
+  /// Ends a call early: what has not begun is withdrawn, and its lanes get `error`.
+  mutating func fail(_ call: Int, with error: any Error) -> Wakes {
+    var wakes = handle(.withdrawn(call: call))
+    guard let record = calls[call], record.failure == nil else { return wakes }
+    calls[call] = Call(failure: error)
+    wakes.entries += record.waiting.map { ($0, .failure(error)) }
+    for assignment in record.ready {
+      wakes.entries += handle(.finished(worker: assignment.worker, .cancelled, busy: .zero)).entries
+    }
+    return wakes
+  }
+
+  /// Why a call ended early, if it did.
+  func failure(of call: Int) -> (any Error)? { calls[call]?.failure }
+
+  /// Tells the state and passes on what it decides.
+  mutating func handle(_ event: PoolState.Event) -> Wakes {
+    var wakes = Wakes()
+    let touched = distribute(state.handle(event), &wakes)
+    wakeLanes(of: touched, &wakes)
+    return wakes
+  }
+
+  /// Files assignments under their calls, and returns those calls.
+  private mutating func distribute(
+    _ directives: [PoolState.Directive], _ wakes: inout Wakes
+  ) -> [Int] {
+    var touched: [Int] = []
+    for directive in directives {
+      switch directive {
+      case .run(let assignment):
+        calls[assignment.call]?.ready.append(assignment)
+        touched.append(assignment.call)
+      case .fail(let call, let failure):
+        wakes.entries += fail(call, with: RuntimeError(failure)).entries
+      }
+    }
+    return touched
+  }
+
+  private mutating func wakeLanes(of touched: [Int], _ wakes: inout Wakes) {
+    for id in touched {
+      while calls[id]?.waiting.isEmpty == false, let assignment = takeReady(id) {
+        wakes.entries.append((calls[id]!.waiting.removeFirst(), .success(assignment)))
+      }
+      // Nothing is left for the others to wait for.
+      guard !state.hasWaiting(id), let idle = calls[id]?.waiting, !idle.isEmpty else { continue }
+      calls[id]?.waiting = []
+      wakes.entries += idle.map { ($0, .success(nil)) }
+    }
+  }
+
+  private mutating func takeReady(_ call: Int) -> PoolState.Assignment? {
+    guard let ready = calls[call]?.ready, !ready.isEmpty else { return nil }
+    return calls[call]?.ready.removeFirst()
+  }
+}
+
+extension RuntimeError {
+  fileprivate init(_ failure: PoolState.Failure) {
+    switch failure {
+    case .noCapableWorker(let capability?):
+      self.init(.noCapableWorker, "No worker of the pool has the capability \(capability).")
+    case .noCapableWorker(nil):
+      self.init(.noCapableWorker, "No worker of the pool is left.")
+    case .lost(let subtask, let attempts):
+      self.init(.workerLost, "Subtask \(subtask) lost its worker \(attempts) times.")
+    case .stopped:
+      self.init(.stopped, "The pool has been stopped.")
+    }
+  }
+}

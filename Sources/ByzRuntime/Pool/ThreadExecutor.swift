@@ -1,0 +1,164 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One thread that runs the jobs of tasks in the order they come, and sleeps when there are none.
+///
+/// A task executor rather than a queue of closures: what runs here is still the caller's task, so
+/// `Task.isCancelled` and task-local values are the caller's without any machinery. The thread
+/// starts with the first job.
+package final class ThreadExecutor: TaskExecutor {
+  private enum Phase { case created, running, stopping, stopped }
+
+  /// `@unchecked Sendable`: a thread's handle may be used from any thread.
+  private struct State: @unchecked Sendable {
+    package var phase = Phase.created
+    package var jobs: [UnownedJob] = []
+    package var isIdle = false
+    package var thread: pthread_t?
+    package var stopping: [CheckedContinuation<Void, Never>] = []
+  }
+
+  /// As on the main thread of most systems, so that a user's subtask may recurse as deep as
+  /// anywhere.
+  private static let stackSize = 8 << 20
+
+  private let name: String
+  private let state = Monitor(State())
+
+  package init(name: String) { self.name = name }
+
+  /// Whether the thread exists.
+  package var isRunning: Bool { state.withLock { $0.phase == .running || $0.phase == .stopping } }
+
+  /// Creates the thread unless it exists. A job does so too; this says why it cannot be.
+  ///
+  /// - Throws: ``RuntimeError/Code/stopped`` after ``stop()``;
+  ///   ``RuntimeError/Code/workerStartFailed``.
+  package func start() throws(RuntimeError) {
+    let (phase, status) = state.withLock { state in
+      let status = createThreadIfNeeded(&state)
+      return (state.phase, status)
+    }
+    switch phase {
+    case .running: return
+    case .stopping, .stopped: throw RuntimeError(.stopped, "Worker \(name) has been stopped.")
+    case .created:
+      let reason = String(cString: strerror(status))
+      throw RuntimeError(.workerStartFailed, "Thread \(name) could not be created: \(reason).")
+    }
+  }
+
+  package func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    let (isAccepted, isIdle) = state.withLock { state in
+      createThreadIfNeeded(&state)
+      guard state.phase == .running || state.phase == .stopping else { return (false, false) }
+      state.jobs.append(job)
+      // A thread that is busy looks at the queue before it waits.
+      defer { state.isIdle = false }
+      return (true, state.isIdle)
+    }
+    if isIdle { state.signal() }
+    // A job must run or its task would never end; here it finds out that there is no thread.
+    if !isAccepted { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
+  }
+
+  /// Lets the thread finish the jobs it has, and waits until it is gone.
+  package func stop() async {
+    await withCheckedContinuation { continuation in
+      let isGone = state.withLock { state in
+        if state.phase == .created { state.phase = .stopped }
+        guard state.phase != .stopped else { return true }
+        state.phase = .stopping
+        state.stopping.append(continuation)
+        return false
+      }
+      if isGone { continuation.resume() } else { state.signal() }
+    }
+    let ended = state.withLock { state in
+      defer { state.thread = nil }
+      return state.thread
+    }
+    // It has run its last line already, so this returns at once.
+    if let ended { pthread_join(ended, nil) }
+  }
+
+  /// Returns why the system refused, or 0.
+  @discardableResult
+  private func createThreadIfNeeded(_ state: inout State) -> CInt {
+    guard state.phase == .created else { return 0 }
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setstacksize(&attributes, Self.stackSize)
+    #if canImport(Darwin)
+      var created: pthread_t?
+    #else
+      var created = pthread_t()
+    #endif
+    let executor = Unmanaged.passRetained(self)
+    let status = pthread_create(
+      &created, &attributes,
+      { argument in
+        let argument: UnsafeMutableRawPointer? = argument
+        Unmanaged<ThreadExecutor>.fromOpaque(argument!).takeRetainedValue().runJobs()
+        return nil
+      }, executor.toOpaque())
+    guard status == 0 else {
+      executor.release()
+      return status
+    }
+    state.thread = created
+    state.phase = .running
+    return 0
+  }
+
+  /// The thread's whole life.
+  private func runJobs() {
+    setThreadName()
+    let executor = asUnownedTaskExecutor()
+    while true {
+      let jobs = nextJobs()
+      if jobs.isEmpty { break }
+      for job in jobs { job.runSynchronously(on: executor) }
+    }
+    let waiting = state.withLock { state in
+      defer { state.stopping = [] }
+      return state.stopping
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+
+  /// Every job there is, waiting for one if need be; none when the thread is to end.
+  private func nextJobs() -> [UnownedJob] {
+    state.wait { state in
+      guard state.jobs.isEmpty else {
+        defer { state.jobs = [] }
+        return state.jobs
+      }
+      if state.phase == .stopping {
+        state.phase = .stopped
+        return []
+      }
+      state.isIdle = true
+      return nil
+    }
+  }
+
+  /// Names the thread for debuggers and profilers. Linux keeps 15 bytes: the last ones, which hold
+  /// the worker's number.
+  private func setThreadName() {
+    #if canImport(Darwin)
+      pthread_setname_np(name)
+    #else
+      guard let file = fopen("/proc/thread-self/comm", "w") else { return }
+      fputs(String(decoding: name.utf8.suffix(15), as: UTF8.self), file)
+      fclose(file)
+    #endif
+  }
+}

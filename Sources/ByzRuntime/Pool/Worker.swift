@@ -1,0 +1,47 @@
+/// A recipe that starts workers of one kind: threads here, processes and machines in other targets.
+public protocol WorkerBackend: Sendable {
+  /// The kind, in one word: the default name of its workers.
+  var name: String { get }
+  /// What its workers can do unless the configuration says otherwise.
+  var capabilities: Set<Capability> { get }
+
+  /// Makes a worker.
+  ///
+  /// A pool calls it once per worker, before any work. The worker may put off the expensive part
+  /// until its first subtask.
+  ///
+  /// - Throws: ``RuntimeError/Code/workerStartFailed`` when the worker cannot exist.
+  func makeWorker(named name: String) async throws -> any Worker
+}
+
+/// Something that runs subtasks, one at a time when a pool feeds it.
+public protocol Worker: AnyObject, Sendable {
+  /// Its name, unique in a pool.
+  var name: String { get }
+  /// Whether the thread, process or connection behind it exists yet.
+  var isStarted: Bool { get }
+  /// The executor that ``run(_:operands:)`` runs on if it is one of this process, else nil.
+  ///
+  /// A pool stays on it between two subtasks for the same worker, which saves the way to another
+  /// thread and back.
+  var executor: (any TaskExecutor)? { get }
+
+  /// Runs a subtask and returns what it returned.
+  ///
+  /// When the calling task is cancelled, `Task.isCancelled` is true inside the subtask, and a
+  /// subtask that has not begun does not begin.
+  ///
+  /// - Throws: what the subtask threw; `CancellationError` when it was cancelled before it began;
+  ///   ``RuntimeError/Code/workerLost`` when the worker is gone, so that the subtask may run again
+  ///   elsewhere; ``RuntimeError/Code/stopped`` after ``stop()``.
+  func run<S: Subtask>(_ subtask: S, operands: Operands) async throws -> S.Output
+
+  /// Finishes what is running, then ends. Returns when nothing of the worker is left; calling it
+  /// again does nothing.
+  func stop() async
+}
+
+extension Worker {
+  /// None: the worker is not a thread of this process.
+  public var executor: (any TaskExecutor)? { nil }
+}
