@@ -10,6 +10,7 @@ let settings: [SwiftSetting] = [
 let package = Package(
   name: "ByzKit",
   products: [
+    .library(name: "ByzKit", targets: ["ByzKit"]),
   ],
   dependencies: [
     // Only the executables use it: a package that depends on ByzKit builds none of its targets.
@@ -27,11 +28,23 @@ let package = Package(
       swiftSettings: settings),
     // Graph, scheduler, pool.
     .target(name: "ByzRuntime", dependencies: ["ByzTensor"], swiftSettings: settings),
+    // Rules, attacks, models, data, parameter server.
+    .target(name: "ByzKit", dependencies: ["ByzRuntime"], swiftSettings: settings),
+
+    // The bundled MNIST images.
+    .target(
+      name: "ExampleData", path: "Examples/ExampleData", resources: [.copy("mnist5k")],
+      swiftSettings: settings),
 
     .testTarget(
       name: "CByzKernelsTests", dependencies: ["CByzKernels"], swiftSettings: settings),
     .testTarget(
       name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels"], swiftSettings: settings),
+    .testTarget(
+      name: "ByzKitTests", dependencies: ["ByzKit", "ByzTensor", "ByzTestSupport"],
+      swiftSettings: settings),
+    // Counts allocations; never part of a product.
+    .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),
     .testTarget(name: "ByzRuntimeTests", dependencies: ["ByzRuntime"], swiftSettings: settings),
   ]
 )
