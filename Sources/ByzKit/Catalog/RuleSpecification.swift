@@ -1,0 +1,65 @@
+/// A rule or attack and its parameters as one word of a command line: `multiKrum:f=2,q=5`.
+///
+/// A value is a whole number, a number, a word, or a list with slashes: `bucketing:size=2,permutation=1/0/3/2`. Pairs are
+/// written with `>`: `labelFlip:mapping=3>5/5>3`.
+public struct RuleSpecification: Hashable, Sendable {
+  /// The name to look up in the ``Catalog``.
+  public let name: String
+  /// The parameters that were given.
+  public private(set) var values: [String: ParameterValue]
+
+  /// Reads one word.
+  ///
+  /// - Throws: ``CatalogError/wrongParameter(name:expected:)`` for a parameter without a value.
+  public init(_ text: String) throws(CatalogError) {
+    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    name = String(parts[0])
+    values = [:]
+    for assignment in parts.dropFirst().joined().split(separator: ",") {
+      let sides = assignment.split(separator: "=", maxSplits: 1)
+      guard sides.count == 2 else {
+        throw .wrongParameter(name: String(assignment), expected: "written as name=value")
+      }
+      guard values[String(sides[0])] == nil else {
+        throw .wrongParameter(name: String(sides[0]), expected: "given once")
+      }
+      values[String(sides[0])] = ParameterValue(parsing: String(sides[1]))
+    }
+  }
+
+  /// The parameters.
+  public var parameters: Parameters { Parameters(values) }
+
+  /// Gives a parameter a value unless it has one already or the entry does not take it.
+  public mutating func setDefault<Product>(
+    _ parameter: String, _ value: ParameterValue, for entry: CatalogEntry<Product>
+  ) {
+    guard values[parameter] == nil, entry.parameters.contains(where: { $0.name == parameter })
+    else { return }
+    values[parameter] = value
+  }
+}
+
+extension ParameterValue {
+  /// Reads a value as it stands in a command line: a number, a word, a list with slashes, or pairs with `>`.
+  public init(parsing text: String) {
+    let items = text.split(separator: "/")
+    let pairs = items.map { item in
+      let sides = item.split(separator: ">", omittingEmptySubsequences: false)
+      return sides.count == 2 ? sides.compactMap { Int($0) } : []
+    }
+    if let number = Int(text) {
+      self = .integer(number)
+    } else if let number = Double(text) {
+      self = .number(number)
+    } else if !items.isEmpty, pairs.allSatisfy({ $0.count == 2 }) {
+      self = .mapping(Dictionary(pairs.map { ($0[0], $0[1]) }) { $1 })
+    } else if items.count > 1, items.allSatisfy({ Int($0) != nil }) {
+      self = .integers(items.compactMap { Int($0) })
+    } else if items.count > 1, items.allSatisfy({ Double($0) != nil }) {
+      self = .numbers(items.compactMap { Double($0) })
+    } else {
+      self = .text(text)
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/// The numbers that a rule measured about its n vectors.
+///
+/// Squares of `Double` end at 1.8e308, so a `Double` vector beyond about 1e154 counts as not finite, and differences below
+/// about 1e-154 as zero; `Float` vectors have no such limits.
+///
+/// Which of them there are depends on the rule's ``Rule/measurement``; asking for others is a programming error.
+public struct Geometry: Sendable {
+  /// The number of vectors, counting an extra one that the rule asked for.
+  public let n: Int
+  /// What the vectors are made of, and so how exact the numbers are.
+  public let elementType: ElementType
+  private let measurement: Measurement?
+  private let values: [Double]
+
+  package init(n: Int, elementType: ElementType, measurement: Measurement?, values: [Double]) {
+    self.n = n
+    self.elementType = elementType
+    self.measurement = measurement
+    self.values = values
+  }
+
+  /// ‖xᵢ‖², of `Measurement/norms`; infinite for a vector that is not finite.
+  public func squaredNorm(_ i: Int) -> Double {
+    precondition(measurement == .norms, "The rule did not measure norms.")
+    return values[i].isFinite ? values[i] : .infinity
+  }
+
+  /// ‖xᵢ - xₖ‖², of `Measurement/distances`; infinite if one of the two is not finite, also for i = k.
+  public func squaredDistance(_ i: Int, _ k: Int) -> Double {
+    precondition(measurement == .distances, "The rule did not measure distances.")
+    return values[i * n + k]
+  }
+
+  /// ‖xᵢ - r‖² for the reference r of `Measurement/distancesTo(_:)`; infinite if one of the two is not finite.
+  public func squaredDistance(to i: Int) -> Double {
+    guard case .distancesTo = measurement else {
+      preconditionFailure("The rule did not measure distances to one vector.")
+    }
+    return values[i]
+  }
+
+  /// ⟨xᵢ - c, xₖ - c⟩ for the coordinate-wise median c, of `Measurement/centredGram`; NaN or infinite if one of the
+  /// two is not finite.
+  public func centredProduct(_ i: Int, _ k: Int) -> Double {
+    precondition(measurement == .centredGram, "The rule did not measure a centred Gram matrix.")
+    return values[i * n + k]
+  }
+
+  /// Whether every coordinate of vector `i` is finite.
+  public func isFinite(_ i: Int) -> Bool {
+    switch measurement {
+    case nil: true
+    case .norms, .distancesTo: values[i].isFinite
+    case .distances, .centredGram: values[i * n + i].isFinite
+    }
+  }
+
+  /// The indices of all finite vectors.
+  public var finiteIndices: [Int] { (0..<n).filter(isFinite) }
+
+  /// The indices of all finite vectors, of which at most `f` may be missing.
+  ///
+  /// - Throws: ``AggregationError/tooManyNonFinite(count:allowed:)``.
+  public func finiteIndices(discardingAtMost f: Int) throws(AggregationError) -> [Int] {
+    let finite = finiteIndices
+    guard n - finite.count <= f else {
+      throw .tooManyNonFinite(count: n - finite.count, allowed: f)
+    }
+    return finite
+  }
+}
+
+extension Sequence where Element == Int {
+  /// The `count` indices of smallest key, in the order of their keys; equal keys keep the lower index.
+  package func lowest(_ count: Int, by key: (Int) -> Double) -> [Int] {
+    map { (key($0), $0) }.sorted { $0 < $1 }.prefix(count).map(\.1)
+  }
+}

@@ -1,0 +1,143 @@
+// How a rule runs: measure, decide, combine. One definition; the direct call does the subtasks in order, a pool deals them out.
+
+/// Measures some chunks of columns; one list of numbers for each.
+struct MeasureSubtask: Subtask {
+  let measurement: Measurement
+  let chunks: [Range<Int>]
+  /// The number of rows that take part in the centre.
+  let centred: Int
+
+  func run(_ operands: Operands) -> [[Double]] {
+    guard let rows = operands.rows else { return [] }
+    return chunks.map { rows.measure(measurement, columns: $0, centredOn: centred) }
+  }
+}
+
+/// Applies a decision to some columns.
+struct CombineSubtask: Subtask {
+  let combination: Combination
+  let columns: Range<Int>
+
+  func run(_ operands: Operands) -> Bool {
+    guard let rows = operands.rows, let outputs = operands.outputs else { return false }
+    combination.apply(to: rows, columns: columns, into: outputs)
+    return true
+  }
+}
+
+/// Where a measurement is cut. The parts are added in order, so this fixes the bits: it depends on the shape alone.
+struct MeasurementChunks {
+  let ranges: [Range<Int>]
+
+  init(_ measurement: Measurement, rows: Rows) {
+    let block = Rows.blockColumns
+    let blocks = (rows.columns + block - 1) / block
+    // At most 32 parts, fewer where a part is a large matrix: together they stay below 16 MiB or are four.
+    let part = measurement.count(n: rows.count)
+    let parts = min(32, max(4, (2 << 20) / part))
+    let length = max(1, (blocks + parts - 1) / parts) * block
+    ranges = stride(from: 0, to: rows.columns, by: length).map {
+      $0..<min($0 + length, rows.columns)
+    }
+  }
+}
+
+/// One rule, already validated, about to run on its rows.
+struct RuleRun {
+  let rule: any Rule
+  /// The input and the rule's extra vector, if it has one.
+  let rows: Rows
+  /// n: the rows without the extra one.
+  let n: Int
+
+  init(_ rule: any Rule, on rows: Rows) throws(AggregationError) {
+    self.rule = rule
+    n = rows.count
+    self.rows = try rows.addingExtraVector(of: rule)
+  }
+
+  /// The whole measurement, from its parts in order.
+  private func decide(_ parts: some Sequence<[Double]>) throws(AggregationError) -> Combination {
+    var total: [Double] = []
+    for part in parts {
+      if total.isEmpty {
+        total = part
+      } else {
+        for i in total.indices { total[i] += part[i] }
+      }
+    }
+    return try rule.decide(
+      Geometry(
+        n: rows.count, elementType: rows.elementType, measurement: rule.measurement, values: total))
+  }
+
+  /// Measures and decides in the calling thread.
+  func decide() throws(AggregationError) -> Combination {
+    guard let measurement = rule.measurement else { return try decide([]) }
+    let chunks = MeasurementChunks(measurement, rows: rows).ranges
+    return try decide(
+      chunks.lazy.map { rows.measure(measurement, columns: $0, centredOn: n) })
+  }
+
+  /// Measures with the help of the context's workers and decides.
+  func decide(in context: OperatorContext) async throws -> Combination {
+    guard let measurement = rule.measurement else { return try decide([]) }
+    let chunks = MeasurementChunks(measurement, rows: rows).ranges
+    let perSubtask = context.columns(perSubtaskOf: rows.columns)
+    let group = max(1, perSubtask / (chunks.first?.count ?? 1))
+    let subtasks = stride(from: 0, to: chunks.count, by: group).map {
+      MeasureSubtask(
+        measurement: measurement, chunks: Array(chunks[$0..<min($0 + group, chunks.count)]),
+        centred: n)
+    }
+    let parts = try await context.run(subtasks, operands: Operands(rows: rows))
+    return try decide(parts.joined())
+  }
+
+  /// Writes the output in the calling thread.
+  func apply(_ combination: Combination, into out: OutputRows) {
+    combination.apply(to: rows, columns: 0..<rows.columns, into: out)
+  }
+
+  /// Writes the output with the help of the context's workers.
+  func apply(_ combination: Combination, into out: OutputRows, in context: OperatorContext)
+    async throws
+  {
+    let length = context.columns(perSubtaskOf: rows.columns)
+    let subtasks = stride(from: 0, to: rows.columns, by: length).map {
+      CombineSubtask(combination: combination, columns: $0..<min($0 + length, rows.columns))
+    }
+    _ = try await context.run(subtasks, operands: Operands(rows: rows, outputs: out))
+  }
+}
+
+extension OperatorContext {
+  /// How many columns one subtask takes: the caller's wish, or four subtasks for each worker; whole cache lines.
+  fileprivate func columns(perSubtaskOf columns: Int) -> Int {
+    let wish = chunkSize ?? (columns + 4 * workerCount - 1) / (4 * workerCount)
+    // No more than there are: a wish near Int.max would overflow.
+    return (max(1, min(wish, columns)) + 63) / 64 * 64
+  }
+}
+
+extension Rows {
+  fileprivate func addingExtraVector(of rule: any Rule) throws(AggregationError) -> Rows {
+    switch rule.extraVector {
+    case nil: return self
+    case .zero: return appending(nil)
+    case .vector(.float32(let tensor)): return try appending(tensor, of: rule)
+    case .vector(.float64(let tensor)): return try appending(tensor, of: rule)
+    }
+  }
+
+  private func appending<Element>(
+    _ extra: Tensor<Element>, of rule: any Rule
+  ) throws(AggregationError) -> Rows {
+    guard Element.elementType == elementType, extra.count == columns else {
+      throw .invalidParameter(
+        rule: rule.name, name: "extra vector", value: "\(extra)",
+        requirement: "\(columns) numbers of type \(elementType), as the vectors are")
+    }
+    do { return try appending(Rows([extra])) } catch { throw AggregationError(error) }
+  }
+}
