@@ -30,6 +30,8 @@ let package = Package(
     .target(name: "ByzRuntime", dependencies: ["ByzTensor"], swiftSettings: settings),
     // Rules, attacks, models, data, parameter server.
     .target(name: "ByzKit", dependencies: ["ByzRuntime"], swiftSettings: settings),
+    // Golden cases: reads and runs them.
+    .target(name: "ByzConformance", dependencies: ["ByzKit"], swiftSettings: settings),
 
     // The bundled MNIST images.
     .target(
@@ -46,5 +48,8 @@ let package = Package(
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),
     .testTarget(name: "ByzRuntimeTests", dependencies: ["ByzRuntime"], swiftSettings: settings),
+    .testTarget(
+      name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
+      swiftSettings: settings),
   ]
 )
