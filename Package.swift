@@ -11,9 +11,11 @@ let package = Package(
   name: "ByzKit",
   products: [
     .library(name: "ByzKit", targets: ["ByzKit"]),
+    .executable(name: "byzkit", targets: ["ByzKitTool"]),
   ],
   dependencies: [
     // Only the executables use it: a package that depends on ByzKit builds none of its targets.
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
   ],
   targets: [
     // Kernels in C: what touches all n·d numbers, in three variants chosen at run time.
@@ -32,6 +34,13 @@ let package = Package(
     .target(name: "ByzKit", dependencies: ["ByzRuntime"], swiftSettings: settings),
     // Golden cases: reads and runs them.
     .target(name: "ByzConformance", dependencies: ["ByzKit"], swiftSettings: settings),
+    // The command line, one file for each command.
+    .executableTarget(
+      name: "ByzKitTool",
+      dependencies: [
+        "ByzConformance", "ByzKit",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: settings),
 
     // The bundled MNIST images.
     .target(
@@ -51,5 +60,7 @@ let package = Package(
     .testTarget(
       name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
       swiftSettings: settings),
+    .testTarget(
+      name: "ByzKitToolTests", dependencies: ["ByzKitTool", "ByzKit"], swiftSettings: settings),
   ]
 )
