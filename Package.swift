@@ -11,11 +11,13 @@ let package = Package(
   name: "ByzKit",
   products: [
     .library(name: "ByzKit", targets: ["ByzKit"]),
+    .executable(name: "ps-mnist", targets: ["ps-mnist"]),
     .executable(name: "byzkit", targets: ["ByzKitTool"]),
   ],
   dependencies: [
     // Only the executables use it: a package that depends on ByzKit builds none of its targets.
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
   ],
   targets: [
     // Kernels in C: what touches all n·d numbers, in three variants chosen at run time.
@@ -46,6 +48,13 @@ let package = Package(
     .target(
       name: "ExampleData", path: "Examples/ExampleData", resources: [.copy("mnist5k")],
       swiftSettings: settings),
+    .executableTarget(
+      name: "ps-mnist",
+      dependencies: [
+        "ByzKit", "ExampleData",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], path: "Examples/ps-mnist", swiftSettings: settings),
 
     .testTarget(
       name: "CByzKernelsTests", dependencies: ["CByzKernels"], swiftSettings: settings),
