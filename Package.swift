@@ -12,6 +12,7 @@ let package = Package(
   products: [
     .library(name: "ByzKit", targets: ["ByzKit"]),
     .executable(name: "ps-mnist", targets: ["ps-mnist"]),
+    .executable(name: "byzkit-bench", targets: ["byzkit-bench"]),
     .executable(name: "byzkit", targets: ["ByzKitTool"]),
   ],
   dependencies: [
@@ -55,6 +56,13 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Crypto", package: "swift-crypto"),
       ], path: "Examples/ps-mnist", swiftSettings: settings),
+    // Speed: every rule beside its yardsticks.
+    .executableTarget(
+      name: "byzkit-bench",
+      dependencies: [
+        "ByzKit", "ByzTensor", "CByzBLAS",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Benchmarks/byzkit-bench", swiftSettings: settings),
 
     .testTarget(
       name: "CByzKernelsTests", dependencies: ["CByzKernels"], swiftSettings: settings),
