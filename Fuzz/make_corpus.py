@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Writes small valid files, and a few that just fail, for the fuzzers to start from.
+
+    Fuzz/make_corpus.py FOLDER    one folder for each target is made in it
+"""
+
+import gzip
+import pathlib
+import struct
+import sys
+import zlib
+
+
+def npy_dictionary(descr, order, shape):
+    return f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape!r}, }}".encode()
+
+
+def npy(descr, order, shape, version=1):
+    """As NumPy writes it: padded with blanks to a multiple of 64 bytes."""
+    text = npy_dictionary(descr, order, shape)
+    start = 10 if version == 1 else 12
+    length = (start + len(text) + 1 + 63) // 64 * 64 - start
+    text = text.ljust(length - 1) + b"\n"
+    count = 1
+    for extent in shape:
+        count *= extent
+    code = {"<f2": "e", "<f4": "f", "<f8": "d"}[descr]
+    numbers = struct.pack(f"<{count}{code}", *(i / 2 for i in range(count)))
+    return b"\x93NUMPY" + struct.pack("<BBH" if version == 1 else "<BBI", version, 0, length) + text + numbers
+
+
+def npy_files():
+    yield "scalar", npy("<f8", False, ())
+    yield "vector", npy("<f4", False, (3,))
+    yield "matrix", npy("<f4", False, (2, 3))
+    yield "matrix-double", npy("<f8", False, (3, 2))
+    yield "matrix-half", npy("<f2", False, (3, 5))
+    yield "columns", npy("<f8", True, (2, 3))
+    yield "columns-half", npy("<f2", True, (2, 3, 4))
+    yield "empty", npy("<f4", False, (0, 4))
+    yield "version2", npy("<f4", True, (2, 2), version=2)
+    yield "version3", npy("<f8", False, (1, 1, 1, 2), version=3)
+    # The dictionary alone, with which the targets make files of the right length.
+    yield "dictionary", npy_dictionary("<f4", False, (4, 4))
+    yield "dictionary-columns", npy_dictionary("<f2", True, (2, 3, 2))
+    # No numbers, but extents whose product does not fit.
+    yield "empty-huge", npy_dictionary("<f2", True, (2**62, 2**62, 0))
+    yield "huge-empty", npy_dictionary("<f2", False, (0, 2**62, 2**62))
+
+
+def idx(*dimensions):
+    count = 1
+    for extent in dimensions:
+        count *= extent
+    header = struct.pack(f">{1 + len(dimensions)}I", 0x800 | len(dimensions), *dimensions)
+    return header + bytes(i * 37 % 256 for i in range(count))
+
+
+def pack(contents, level=9):
+    return gzip.compress(contents, compresslevel=level, mtime=0)
+
+
+def idx_files():
+    yield "labels", idx(10)
+    yield "images", idx(2, 3, 4)
+    yield "one", idx(1, 1, 1)
+    yield "labels-packed", pack(idx(10))
+    yield "images-packed", pack(idx(2, 6, 6))
+    yield "zeros-packed", pack(struct.pack(">4I", 0x803, 100, 28, 28) + bytes(78_400))
+    yield "two-members", pack(idx(10)[:6]) + pack(idx(10)[6:])
+    yield "too-large", struct.pack(">4I", 0x803, 2**31, 2**31, 2**31)
+    yield "too-large-packed", pack(struct.pack(">4I", 0x803, 2**20, 2**5, 2**5) + bytes(100))
+
+
+def with_all_fields(contents):
+    """A member whose header has a comment, a name, an extra field and a checksum."""
+    header = b"\x1f\x8b\x08\x1e" + bytes(6) + b"\x04\x00abcd" + b"name\x00" + b"comment\x00"
+    header += struct.pack("<H", zlib.crc32(header) & 0xFFFF)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = packer.compress(contents) + packer.flush()
+    return header + data + struct.pack("<II", zlib.crc32(contents), len(contents))
+
+
+def gzip_files():
+    text = b"Byzantine workers lie. " * 20
+    yield "text", pack(text)
+    yield "stored", pack(text[:50], level=0)
+    yield "fixed", pack(b"lie")
+    yield "empty", pack(b"")
+    yield "members", pack(text[:20]) + pack(b"") + pack(text[20:60])
+    yield "fields", with_all_fields(text)
+    yield "noise", pack(bytes(i * i * 31 % 251 for i in range(400)))
+    yield "at-the-limit", pack(bytes(4096))
+    yield "bomb", pack(bytes(200_000))
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    targets = {
+        "npy-header": npy_files(), "npy-tensor": npy_files(), "idx": idx_files(), "gzip": gzip_files()
+    }
+    for target, files in targets.items():
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        for name, contents in files:
+            (folder / target / name).write_bytes(contents)
+
+
+main()
