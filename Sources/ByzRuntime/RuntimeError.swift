@@ -34,6 +34,20 @@ public struct RuntimeError: Error, Sendable {
     public static let workerStartFailed = Code("workerStartFailed")
     /// A worker was lost with the work it had, and the attempts to run it elsewhere are used up.
     public static let workerLost = Code("workerLost")
+    /// The other side speaks another protocol version, has other types, or would compute other bits.
+    public static let incompatiblePeer = Code("incompatiblePeer")
+    /// The other side could not prove who it is, or this side could not.
+    public static let authenticationFailed = Code("authenticationFailed")
+    /// Bytes arrived that are no message, or exceed a limit.
+    public static let malformedMessage = Code("malformedMessage")
+    /// The other side does not know the actor, the type, the method or the mailbox that was named.
+    public static let unknownTarget = Code("unknownTarget")
+    /// What was asked for did not happen within the time allowed.
+    public static let deadlineExceeded = Code("deadlineExceeded")
+    /// A message may or may not have arrived: the connection ended before it was acknowledged.
+    public static let deliveryUnknown = Code("deliveryUnknown")
+    /// A transport is not there: a library is not installed, or an address cannot be used.
+    public static let transportUnavailable = Code("transportUnavailable")
   }
 }
 

@@ -1,0 +1,64 @@
+/// A connection to one other process that carries messages both ways, whole and in order.
+///
+/// Each transport has one: a socket pair with shared memory, TCP, UCX. It moves bytes and knows nothing of calls; what the
+/// messages mean is for ``Peer``.
+package protocol Link: AnyObject, Sendable {
+  /// The other end, for error messages: `process 4711`, `tcp://host:29000`.
+  var peerName: String { get }
+
+  /// Begins to deliver. Called once, before anything is sent.
+  func start(_ receiver: any LinkReceiver)
+
+  /// Sends a message, or queues it while the connection cannot take it. Never blocks; may be called from any thread, and messages
+  /// of one thread keep their order. After the link has closed it does nothing.
+  func send(_ message: Message)
+
+  /// Returns when less than the link's high-water mark is queued, at once if it is already so. Those who send much ask first,
+  /// so what is queued is bounded by the number of senders.
+  ///
+  /// - Throws: ``RuntimeError/Code/workerLost`` when the link is closed; `CancellationError`.
+  func waitUntilWritable() async throws
+
+  /// Ends the connection without sending what is queued. The receiver is told, once. Calling it again does nothing.
+  func close(_ reason: RuntimeError)
+}
+
+/// Who is told what a link receives.
+package protocol LinkReceiver: AnyObject, Sendable {
+  /// A message arrived. Called by one thread at a time, in order; must not block, since nothing arrives meanwhile.
+  func receive(_ message: Message)
+
+  /// The link is closed, by either side or by a failure. The last call.
+  func linkClosed(_ reason: RuntimeError)
+}
+
+/// What a peer may send and how much of it; whatever exceeds it closes the link.
+public struct WireLimits: Hashable, Sendable {
+  /// The longest encoded body, in bytes. By default 16 MiB.
+  public var body = 16 << 20
+  /// The most bytes of one message, tensors included. By default 2 GiB.
+  public var message = 2 << 30
+  /// The most tensors of one message. By default 8,192.
+  public var segments = 8192
+  /// The deepest nesting of encoded values. By default 64.
+  public var depth = 64
+
+  /// The defaults.
+  public init() {}
+}
+
+/// When a silent process counts as lost.
+///
+/// Liveness is the process's heartbeat, which a long computation does not delay; how long work may take is the deadline of a call.
+public struct Liveness: Hashable, Sendable {
+  /// How often the other side is asked for a sign of life.
+  public var interval: Duration
+  /// How long it may be silent before it counts as lost. At least twice the interval makes sense.
+  public var timeout: Duration
+
+  /// By default a question every second, and five seconds of silence.
+  public init(interval: Duration = .seconds(1), timeout: Duration = .seconds(5)) {
+    self.interval = interval
+    self.timeout = timeout
+  }
+}
