@@ -1,0 +1,15 @@
+/// A backend whose workers and actors live in another process, reached over a link.
+package protocol LinkBackend: WorkerBackend {
+  /// What this side proves before it speaks; nil where the transport has proved it already.
+  var authenticator: (any LinkAuthenticator)? { get }
+
+  /// Opens a connection of its own to a process: starts a child, or connects to a host.
+  ///
+  /// - Throws: ``RuntimeError/Code/workerStartFailed`` or ``RuntimeError/Code/transportUnavailable``, with the reason and what to
+  ///   change.
+  func openLink(named name: String) async throws -> any Link
+}
+
+extension LinkBackend {
+  package var authenticator: (any LinkAuthenticator)? { nil }
+}
