@@ -23,7 +23,16 @@ package final class Monitor<State: Sendable>: @unchecked Sendable {
     mutex = .allocate(capacity: 1)
     change = .allocate(capacity: 1)
     pthread_mutex_init(mutex, nil)
-    pthread_cond_init(change, nil)
+    #if canImport(Darwin)
+      pthread_cond_init(change, nil)
+    #else
+      // Times are on the clock that no one sets.
+      var attributes = pthread_condattr_t()
+      pthread_condattr_init(&attributes)
+      pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+      pthread_cond_init(change, &attributes)
+      pthread_condattr_destroy(&attributes)
+    #endif
   }
 
   deinit {
@@ -47,6 +56,40 @@ package final class Monitor<State: Sendable>: @unchecked Sendable {
     while true {
       if let result = body(&state) { return result }
       pthread_cond_wait(change, mutex)
+    }
+  }
+
+  /// What a thread that waits does after it has looked.
+  package enum Look<Result> {
+    case done(Result)
+    /// Look again after the next ``signal()``, or at this time of the monotonic clock, whichever comes first.
+    case wait(until: Duration?)
+  }
+
+  /// Blocks the thread until `look`, called now, after each ``signal()`` and at the times it names, is done.
+  package func wait<R>(until look: (inout State) -> Look<R>) -> R {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      switch look(&state) {
+      case .done(let result): return result
+      case .wait(nil): pthread_cond_wait(change, mutex)
+      case .wait(let time?):
+        let (seconds, attoseconds) = time.components
+        #if canImport(Darwin)
+          var now = timespec()
+          clock_gettime(CLOCK_MONOTONIC, &now)
+          let rest = time - .seconds(now.tv_sec) - .nanoseconds(now.tv_nsec)
+          let left = max(rest, .zero).components
+          var timeout = timespec(
+            tv_sec: Int(left.seconds), tv_nsec: Int(left.attoseconds / 1_000_000_000))
+          pthread_cond_timedwait_relative_np(change, mutex, &timeout)
+        #else
+          var timeout = timespec(
+            tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+          pthread_cond_timedwait(change, mutex, &timeout)
+        #endif
+      }
     }
   }
 

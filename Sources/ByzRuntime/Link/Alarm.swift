@@ -1,0 +1,85 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Calls others at the times they ask for: one thread for the whole process, since heartbeats must not depend on threads that
+/// computations may fill.
+package final class Alarm: Sendable {
+  /// Who is called.
+  package protocol Sleeper: AnyObject, Sendable {
+    /// The time has come, or an earlier one was set meanwhile; must not block.
+    func wake()
+  }
+
+  /// The process's own.
+  package static let shared = Alarm()
+
+  private struct Entry: @unchecked Sendable {
+    // `@unchecked`: a weak reference is only read and written under the alarm's lock.
+    weak var sleeper: (any Sleeper)?
+    var time: Duration
+  }
+
+  private struct State {
+    var entries: [ObjectIdentifier: Entry] = [:]
+    var isRunning = false
+  }
+
+  private let state = Monitor(State())
+
+  /// Now, on the clock that alarms use.
+  package static var now: Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return .seconds(Int(time.tv_sec)) + .nanoseconds(Int(time.tv_nsec))
+  }
+
+  /// Calls `sleeper` at `time`, once, in place of the time it asked for before; nil for never.
+  package func set(_ sleeper: some Sleeper, at time: Duration?) {
+    let wakes = state.withLock { state in
+      let key = ObjectIdentifier(sleeper)
+      guard let time else {
+        state.entries[key] = nil
+        return false
+      }
+      let earliest = state.entries.values.map(\.time).min()
+      state.entries[key] = Entry(sleeper: sleeper, time: time)
+      if !state.isRunning { state.isRunning = startThread() }
+      return earliest.map { time < $0 } ?? true
+    }
+    if wakes { state.signal() }
+  }
+
+  private func startThread() -> Bool {
+    #if canImport(Darwin)
+      var thread: pthread_t?
+    #else
+      var thread = pthread_t()
+    #endif
+    let status = pthread_create(
+      &thread, nil,
+      { argument in
+        let argument: UnsafeMutableRawPointer? = argument
+        Unmanaged<Alarm>.fromOpaque(argument!).takeUnretainedValue().run()
+        return nil
+      }, Unmanaged.passUnretained(Alarm.shared).toOpaque())
+    return status == 0
+  }
+
+  private func run() {
+    while true {
+      let due: [any Sleeper] = state.wait(until: { state in
+        let now = Self.now
+        let ripe = state.entries.filter { $0.value.time <= now }
+        guard !ripe.isEmpty else { return .wait(until: state.entries.values.map(\.time).min()) }
+        for key in ripe.keys { state.entries[key] = nil }
+        return .done(ripe.values.compactMap(\.sleeper))
+      })
+      for sleeper in due { sleeper.wake() }
+    }
+  }
+}

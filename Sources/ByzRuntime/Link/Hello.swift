@@ -1,0 +1,51 @@
+/// What each side of a connection says first about itself.
+package struct Hello: Hashable, Codable, Sendable {
+  /// Names the process among all, for as long as it runs.
+  package var host: UInt64
+  /// What a person would call it: host name and process number.
+  package var name: String
+  /// The types it can make, and the version of each.
+  package var types: [String: Int]
+  /// The kernel variant in use.
+  package var kernels: String
+  /// The BLAS core in use; empty without a BLAS.
+  package var blas: String
+  /// Whether it insists on the other side's computing the same bits.
+  package var requiresSameBits: Bool
+
+  package init(
+    host: UInt64, name: String, types: [String: Int], kernels: String, blas: String,
+    requiresSameBits: Bool
+  ) {
+    self.host = host
+    self.name = name
+    self.types = types
+    self.kernels = kernels
+    self.blas = blas
+    self.requiresSameBits = requiresSameBits
+  }
+
+  /// Refuses to speak to `other` when a type both know has two versions, or when one side insists on the same bits and they
+  /// would differ. Types that one side lacks are no reason: naming one is an error then, of that call.
+  package func check(_ other: Hello) throws(RuntimeError) {
+    for (name, version) in types.sorted(by: { $0.key < $1.key }) {
+      guard let theirs = other.types[name], theirs != version else { continue }
+      throw RuntimeError(
+        .incompatiblePeer,
+        "\(name) has version \(version) here and \(theirs) on \(other.name): run the same release on both.")
+    }
+    guard requiresSameBits || other.requiresSameBits else { return }
+    guard kernels == other.kernels else {
+      throw RuntimeError(
+        .incompatiblePeer,
+        "Kernels are \(kernels) here and \(other.kernels) on \(other.name), and the same bits are required: "
+          + "set BYZKIT_KERNELS to one variant on both.")
+    }
+    guard blas == other.blas else {
+      throw RuntimeError(
+        .incompatiblePeer,
+        "The BLAS core is '\(blas)' here and '\(other.blas)' on \(other.name), and the same bits are required: "
+          + "install the same OpenBLAS and set OPENBLAS_CORETYPE to one core on both.")
+    }
+  }
+}

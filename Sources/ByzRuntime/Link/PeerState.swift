@@ -1,0 +1,348 @@
+/// What one end of a connection knows and decides, without threads, clocks or bytes: an event goes in, directives come out.
+///
+/// First each side may prove a secret, then each says hello, then both may call. Calls are at-most-once: a call whose answer did not
+/// come before the connection ended may or may not have been carried out. Nothing waits for ever: silence ends the connection, and its
+/// end ends every call.
+package struct PeerState {
+  /// A time, counted from any fixed point.
+  package typealias Time = Duration
+
+  package enum Event {
+    /// The link is there.
+    case started
+    /// A message arrived.
+    case received(Message)
+    /// This side asks for something: an answer will come as ``Directive/complete(_:_:)``.
+    case call(UInt64, timeLeft: Duration?)
+    /// The message of a call has been handed to the link.
+    case sent(UInt64)
+    /// This side no longer wants the answer of a call.
+    case cancelled(UInt64)
+    /// This side has answered a call of the other.
+    case served(Message)
+    /// The message of an answer has been handed to the link.
+    case sentAnswer
+    /// Time has passed.
+    case ticked
+    /// This side begins no more calls, and closes when those it serves and those it made have ended.
+    case drained
+    /// The link has ended.
+    case linkClosed(RuntimeError)
+  }
+
+  package enum Directive: Sendable {
+    case send(Message)
+    /// Both sides have said hello: calls may begin.
+    case opened(Hello)
+    /// A call of this side has ended: a reply or a failure message, or an error of the connection.
+    case complete(UInt64, Result<Message, RuntimeError>)
+    /// The other side asks for something.
+    case serve(Message)
+    /// The other side no longer wants an answer.
+    case cancelServing(UInt64)
+    /// Close the link, for this reason.
+    case close(RuntimeError)
+    /// The connection is over: nothing will follow.
+    case ended(RuntimeError)
+  }
+
+  private enum Phase { case created, authenticating, greeting, open, ended }
+
+  private struct Call {
+    var deadline: Time?
+    var isSent = false
+    var isCancelled = false
+  }
+
+  /// How long after its deadline a call still waits for the other side's own answer about it.
+  package static let grace: Duration = .milliseconds(100)
+
+  private let hello: Hello
+  private let helloBody: @Sendable (Hello) -> [UInt8]
+  private let parseHello: @Sendable ([UInt8]) throws -> Hello
+  private let liveness: Liveness
+  private let openTimeout: Duration
+  private let epoch: UInt32
+  private var peerEpoch: UInt32?
+  private var authenticator: (any LinkAuthenticator)?
+
+  private var phase = Phase.created
+  private var isDraining = false
+  private var otherIsDraining = false
+  private var calls: [UInt64: Call] = [:]
+  private var serving: [UInt64: Time?] = [:]
+  private var begun = SeenNumbers()
+  private var startTime: Time = .zero
+  private var lastHeard: Time = .zero
+  private var nextPing: Time = .zero
+  /// Calls and answers sent and received since the hellos. Every ping says how many were sent before it, so that a lost one is
+  /// noticed; what is on its way to the link is not counted yet.
+  private var sent: UInt64 = 0
+  private var received: UInt64 = 0
+
+  /// - Parameters:
+  ///   - hello: what this side says about itself.
+  ///   - epoch: marks this life of the connection; not 0, and another for each.
+  ///   - authenticator: what this side proves first, if anything.
+  ///   - openTimeout: how long the other side may take to say hello.
+  package init(
+    hello: Hello, epoch: UInt32, authenticator: (any LinkAuthenticator)? = nil,
+    liveness: Liveness = Liveness(), openTimeout: Duration = .seconds(10),
+    encode: @escaping @Sendable (Hello) -> [UInt8],
+    decode: @escaping @Sendable ([UInt8]) throws -> Hello
+  ) {
+    self.hello = hello
+    self.epoch = epoch
+    self.authenticator = authenticator
+    self.liveness = liveness
+    self.openTimeout = openTimeout
+    helloBody = encode
+    parseHello = decode
+  }
+
+  /// When ``Event/ticked`` is due, unless an event comes first.
+  package var nextTick: Time? {
+    switch phase {
+    case .created, .ended: return nil
+    case .authenticating, .greeting: return startTime + openTimeout
+    case .open:
+      var next = min(nextPing, lastHeard + liveness.timeout)
+      for call in calls.values where call.deadline != nil {
+        next = min(next, call.deadline! + Self.grace)
+      }
+      for case let deadline? in serving.values { next = min(next, deadline) }
+      return next
+    }
+  }
+
+  /// Whether calls may begin.
+  package var isOpen: Bool { phase == .open && !isDraining && !otherIsDraining }
+
+  /// Whether nothing will happen any more.
+  package var hasEnded: Bool { phase == .ended }
+
+  /// Calls of either side that have not ended.
+  package var pendingCount: Int { calls.count + serving.count }
+
+  package mutating func handle(_ event: Event, at now: Time) -> [Directive] {
+    if phase == .ended {
+      // A call that came too late still gets its answer.
+      guard case .call(let id, _) = event else { return [] }
+      return [.complete(id, .failure(RuntimeError(.workerLost, "The connection is closed.")))]
+    }
+    switch event {
+    case .started: return start(now)
+    case .received(let message): return receive(message, now)
+    case .call(let id, let timeLeft):
+      guard isOpen else {
+        return [.complete(id, .failure(RuntimeError(.stopped, "The connection takes no more calls.")))]
+      }
+      calls[id] = Call(deadline: timeLeft.map { now + $0 })
+      return []
+    case .sent(let id):
+      sent += 1
+      calls[id]?.isSent = true
+      return calls[id]?.isCancelled == true ? [outgoing(.cancel, call: id)] : []
+    case .cancelled(let id):
+      guard var call = calls[id], !call.isCancelled else { return [] }
+      call.isCancelled = true
+      calls[id] = call
+      return call.isSent ? [outgoing(.cancel, call: id)] : []
+    case .served(var message):
+      guard serving.removeValue(forKey: message.call) != nil else { return [] }
+      message.epoch = peerEpoch ?? 0
+      return [.send(message)]
+    case .sentAnswer:
+      sent += 1
+      return closeIfDrained()
+    case .ticked: return tick(now)
+    case .drained:
+      guard phase == .open else { return end(RuntimeError(.stopped, "The connection was closed.")) }
+      guard !isDraining else { return [] }
+      isDraining = true
+      return [outgoing(.goodbye)] + closeIfDrained()
+    case .linkClosed(let reason): return finish(reason)
+    }
+  }
+}
+
+// MARK: - Opening
+
+extension PeerState {
+  private mutating func start(_ now: Time) -> [Directive] {
+    startTime = now
+    lastHeard = now
+    guard authenticator != nil else { return greet() }
+    phase = .authenticating
+    guard let body = authenticator?.begin() else { return [] }
+    return [.send(Message(.authentication, body: body))]
+  }
+
+  private mutating func greet() -> [Directive] {
+    phase = .greeting
+    return [.send(Message(.hello, epoch: epoch, body: helloBody(hello)))]
+  }
+
+  private mutating func authenticate(_ message: Message) -> [Directive] {
+    do {
+      guard message.kind == .authentication, let step = try authenticator?.receive(message.body)
+      else {
+        throw RuntimeError(
+          .authenticationFailed, "The other side must prove that it knows the token first.")
+      }
+      let reply = step.reply.map { [Directive.send(Message(.authentication, body: $0))] } ?? []
+      guard step.isDone else { return reply }
+      authenticator = nil
+      return reply + greet()
+    } catch {
+      return end(error as? RuntimeError ?? RuntimeError(.authenticationFailed, "\(error)"))
+    }
+  }
+
+  private mutating func meet(_ message: Message, _ now: Time) -> [Directive] {
+    guard message.kind == .hello, message.epoch != 0 else {
+      let advice =
+        message.kind == .authentication
+        ? "The other side asks for a token: give it one." : "A hello was expected."
+      return end(
+        RuntimeError(
+          message.kind == .authentication ? .authenticationFailed : .malformedMessage, advice))
+    }
+    let other: Hello
+    do {
+      other = try parseHello(message.body)
+      try hello.check(other)
+    } catch {
+      return end(error as? RuntimeError ?? RuntimeError(.malformedMessage, "\(error)"))
+    }
+    peerEpoch = message.epoch
+    phase = .open
+    nextPing = now + liveness.interval
+    return [.opened(other)]
+  }
+}
+
+// MARK: - Talking
+
+extension PeerState {
+  private func outgoing(_ kind: Message.Kind, call: UInt64 = 0, body: [UInt8] = []) -> Directive {
+    return .send(Message(kind, epoch: peerEpoch ?? 0, call: call, body: body))
+  }
+
+  private mutating func receive(_ message: Message, _ now: Time) -> [Directive] {
+    lastHeard = now
+    switch phase {
+    case .authenticating: return authenticate(message)
+    case .greeting: return meet(message, now)
+    case .created, .ended: return []
+    case .open: break
+    }
+    // Of another life of this connection, whatever it says.
+    guard message.epoch == epoch else { return [] }
+    switch message.kind {
+    case .hello, .authentication:
+      return end(RuntimeError(.malformedMessage, "A second \(message.kind) arrived."))
+    case .ping:
+      guard let count = count(in: message.body), count <= received else {
+        return end(RuntimeError(.workerLost, "Messages were lost on the way."))
+      }
+      return [outgoing(.pong)]
+    case .pong: return []
+    case .release:
+      return []
+    case .call:
+      received += 1
+      guard begun.insert(message.call) else { return [] }
+      serving[message.call] = .some(message.timeLeft.map { now + $0 })
+      return [.serve(message)]
+    case .reply, .failure:
+      received += 1
+      guard calls.removeValue(forKey: message.call) != nil else { return [] }
+      return [.complete(message.call, .success(message))] + closeIfDrained()
+    case .cancel:
+      return serving[message.call] != nil ? [.cancelServing(message.call)] : []
+    case .goodbye:
+      otherIsDraining = true
+      return closeIfDrained()
+    }
+  }
+
+  /// The eight bytes of a ping.
+  private func count(in body: [UInt8]) -> UInt64? {
+    guard body.count == 8 else { return nil }
+    return body.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  private mutating func tick(_ now: Time) -> [Directive] {
+    guard phase == .open else {
+      guard now >= startTime + openTimeout else { return [] }
+      return end(RuntimeError(.deadlineExceeded, "The other side did not say hello in \(openTimeout)."))
+    }
+    guard now < lastHeard + liveness.timeout else {
+      return end(RuntimeError(.workerLost, "There was no sign of life for \(liveness.timeout)."))
+    }
+    var directives: [Directive] = []
+    if now >= nextPing {
+      nextPing = now + liveness.interval
+      let bytes = (0..<8).map { UInt8(truncatingIfNeeded: sent >> (8 * UInt64($0))) }
+      directives.append(outgoing(.ping, body: bytes))
+    }
+    for (id, call) in calls.sorted(by: { $0.key < $1.key }) {
+      guard let deadline = call.deadline, now >= deadline + Self.grace else { continue }
+      calls[id] = nil
+      if call.isSent && !call.isCancelled { directives.append(outgoing(.cancel, call: id)) }
+      directives.append(
+        .complete(id, .failure(RuntimeError(.deadlineExceeded, "The answer did not come in time."))))
+    }
+    for (id, deadline) in serving.sorted(by: { $0.key < $1.key }) {
+      guard let deadline, now >= deadline else { continue }
+      serving[id] = .some(nil)
+      directives.append(.cancelServing(id))
+    }
+    return directives + closeIfDrained()
+  }
+}
+
+// MARK: - Ending
+
+extension PeerState {
+  private mutating func closeIfDrained() -> [Directive] {
+    guard isDraining || otherIsDraining, calls.isEmpty, serving.isEmpty else { return [] }
+    return end(RuntimeError(.stopped, "The connection was closed."))
+  }
+
+  private mutating func end(_ reason: RuntimeError) -> [Directive] {
+    [.close(reason)] + finish(reason)
+  }
+
+  private mutating func finish(_ reason: RuntimeError) -> [Directive] {
+    phase = .ended
+    // Calls that were under way are lost, whatever ended the connection.
+    let error =
+      reason.code == .stopped || reason.code == .workerLost
+      ? RuntimeError(.workerLost, reason.message, cause: reason.cause) : reason
+    let lost = calls.keys.sorted().map { Directive.complete($0, .failure(error)) }
+    let abandoned = serving.keys.sorted().map(Directive.cancelServing)
+    calls = [:]
+    serving = [:]
+    return lost + abandoned + [.ended(reason)]
+  }
+}
+
+/// Which numbers have been seen, of numbers that come about in order and without end. Bounded: of those far behind, it says that they
+/// have been.
+struct SeenNumbers {
+  private var floor: UInt64 = 0
+  private var above: Set<UInt64> = []
+
+  /// Whether the number is new.
+  mutating func insert(_ number: UInt64) -> Bool {
+    guard number > floor, above.insert(number).inserted else { return false }
+    while above.remove(floor + 1) != nil { floor += 1 }
+    if above.count > 4096, let lowest = above.min() {
+      above.remove(lowest)
+      floor = lowest
+    }
+    return true
+  }
+}
