@@ -24,6 +24,9 @@ public struct RuntimeError: Error, Sendable {
 
     private init(_ description: String) { self.description = description }
 
+    /// A kind that another process named: any text is one.
+    package init(wireName: String) { self.init(String(wireName.prefix(64))) }
+
     /// A pool was asked for that cannot exist, such as one without workers.
     public static let invalidConfiguration = Code("invalidConfiguration")
     /// No worker of the pool has the required capability, or none that has is left.

@@ -8,7 +8,7 @@ package struct Rows: @unchecked Sendable {
   package let columns: Int
   /// One per row; nil stands for a row of zeros.
   package let pointers: [UnsafeRawPointer?]
-  private let owners: [TensorStorage]
+  let owners: [TensorStorage]
 
   /// n: the number of rows.
   package var count: Int { pointers.count }
@@ -26,7 +26,7 @@ package struct Rows: @unchecked Sendable {
     owners = tensors.map(\.storage)
   }
 
-  private init(
+  init(
     elementType: ElementType, columns: Int, pointers: [UnsafeRawPointer?], owners: [TensorStorage]
   ) {
     self.elementType = elementType
@@ -65,7 +65,17 @@ package struct OutputRows: @unchecked Sendable {
   package let elementType: ElementType
   package let columns: Int
   package let pointers: [UnsafeMutableRawPointer?]
-  fileprivate let owners: [TensorStorage]
+  let owners: [TensorStorage]
+
+  init(
+    elementType: ElementType, columns: Int, pointers: [UnsafeMutableRawPointer?],
+    owners: [TensorStorage]
+  ) {
+    self.elementType = elementType
+    self.columns = columns
+    self.pointers = pointers
+    self.owners = owners
+  }
 
   /// Rows that are written through; the tensors must be uniquely owned by the caller until the work is done.
   package init<Element: TensorElement>(_ tensors: inout [Tensor<Element>]) {

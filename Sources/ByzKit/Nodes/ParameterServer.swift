@@ -15,6 +15,7 @@ public import ByzTensor
 public struct ParameterServer: Sendable {
   /// The nodes that follow the protocol.
   public let honest: [HonestNode]
+  private let residents: Residents
   /// The nodes that lie.
   public let byzantine: [ByzantineNode]
   /// The rule, with its pre-aggregators.
@@ -44,6 +45,7 @@ public struct ParameterServer: Sendable {
     }
     for node in byzantine { try node.validate(honest: honest.count, attackers: byzantine.count) }
     self.honest = honest
+    residents = Residents(honest)
     self.byzantine = byzantine
     self.aggregator = aggregator
     self.optimizer = optimizer
@@ -106,7 +108,7 @@ public struct ParameterServer: Sendable {
     let results = try await context.run(
       honest.indices.map { GradientSubtask(node: $0, round: roundsDone) },
       operands: Operands(
-        inputs: [.float32(parameters)], residents: honest, outputs: OutputRows(&gradients)))
+        inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&gradients)))
     let nodes = zip(honest, results).map {
       RoundReport.Node(name: $0.name, isByzantine: false, loss: $1.loss, failure: $1.failure)
     }
@@ -115,7 +117,7 @@ public struct ParameterServer: Sendable {
 }
 
 /// Computes one node's gradient.
-struct GradientSubtask: Subtask {
+struct GradientSubtask: FootprintSubtask {
   let node: Int
   let round: Int
 
@@ -124,6 +126,9 @@ struct GradientSubtask: Subtask {
     let loss: Float?
     let failure: String?
   }
+
+  var outputRows: Range<Int>? { node..<node + 1 }
+  var residents: [Int] { [node] }
 
   func run(_ operands: Operands) -> Output {
     guard let node = operands.residents[self.node] as? HonestNode,

@@ -1,11 +1,33 @@
 // How a rule runs: measure, decide, combine. One definition; the direct call does the subtasks in order, a pool deals them out.
 
 /// Measures some chunks of columns; one list of numbers for each.
-struct MeasureSubtask: Subtask {
+struct MeasureSubtask: FootprintSubtask {
   let measurement: Measurement
   let chunks: [Range<Int>]
   /// The number of rows that take part in the centre.
   let centred: Int
+
+  var columns: Range<Int>? {
+    guard let first = chunks.first, let last = chunks.last else { return nil }
+    return first.lowerBound..<max(first.upperBound, last.upperBound)
+  }
+
+  func moved() -> MeasureSubtask {
+    let start = columns?.lowerBound ?? 0
+    return MeasureSubtask(
+      measurement: measurement,
+      chunks: chunks.map { $0.lowerBound - start..<$0.upperBound - start }, centred: centred)
+  }
+
+  func check(_ operands: Operands) throws {
+    guard let rows = operands.rows,
+      chunks.allSatisfy({
+        $0.lowerBound >= 0 && $0.upperBound <= rows.columns
+          && $0.lowerBound % Rows.blockColumns == 0
+      }),
+      measurement.fits(rows: rows.count, centred: centred, hasZeros: rows.pointers.contains(nil))
+    else { throw AggregationError.noVectors }
+  }
 
   func run(_ operands: Operands) -> [[Double]] {
     guard let rows = operands.rows else { return [] }
@@ -14,13 +36,26 @@ struct MeasureSubtask: Subtask {
 }
 
 /// Applies a decision to some columns.
-struct CombineSubtask: Subtask {
+struct CombineSubtask: FootprintSubtask {
   let combination: Combination
-  let columns: Range<Int>
+  let range: Range<Int>
+
+  var columns: Range<Int>? { range }
+
+  func moved() -> CombineSubtask {
+    CombineSubtask(combination: combination, range: 0..<range.count)
+  }
+
+  func check(_ operands: Operands) throws {
+    guard let rows = operands.rows, let outputs = operands.outputs,
+      combination.fits(rows: rows, outputs: outputs), range.lowerBound >= 0,
+      range.upperBound <= rows.columns
+    else { throw AggregationError.noVectors }
+  }
 
   func run(_ operands: Operands) -> Bool {
     guard let rows = operands.rows, let outputs = operands.outputs else { return false }
-    combination.apply(to: rows, columns: columns, into: outputs)
+    combination.apply(to: rows, columns: range, into: outputs)
     return true
   }
 }
@@ -105,7 +140,7 @@ struct RuleRun {
   {
     let length = context.columns(perSubtaskOf: rows.columns)
     let subtasks = stride(from: 0, to: rows.columns, by: length).map {
-      CombineSubtask(combination: combination, columns: $0..<min($0 + length, rows.columns))
+      CombineSubtask(combination: combination, range: $0..<min($0 + length, rows.columns))
     }
     _ = try await context.run(subtasks, operands: Operands(rows: rows, outputs: out))
   }

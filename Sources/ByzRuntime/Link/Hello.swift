@@ -49,3 +49,23 @@ package struct Hello: Hashable, Codable, Sendable {
     }
   }
 }
+
+extension Hello {
+  package static func encode(_ hello: Hello) -> [UInt8] {
+    var encoder = WireEncoder()
+    // Numbers, names and a dictionary: nothing that an encoder could refuse.
+    return ((try? encoder.encode(hello)) ?? .null).serialized()
+  }
+
+  /// What the other side sent.
+  ///
+  /// - Throws: ``RuntimeError/Code/malformedMessage``.
+  package init(parsing body: [UInt8]) throws {
+    let value = try WireValue(parsing: body, limits: WireLimits())
+    do {
+      self = try WireDecoder(segments: []).decode(Hello.self, from: value)
+    } catch {
+      throw RuntimeError(.malformedMessage, "The other side's hello cannot be read.", cause: error)
+    }
+  }
+}

@@ -3,6 +3,9 @@ package protocol LinkBackend: WorkerBackend {
   /// What this side proves before it speaks; nil where the transport has proved it already.
   var authenticator: (any LinkAuthenticator)? { get }
 
+  /// Whether the other process is this very program on this very machine, so that it computes the same bits.
+  var isSameProgram: Bool { get }
+
   /// Opens a connection of its own to a process: starts a child, or connects to a host.
   ///
   /// - Throws: ``RuntimeError/Code/workerStartFailed`` or ``RuntimeError/Code/transportUnavailable``, with the reason and what to
@@ -12,4 +15,5 @@ package protocol LinkBackend: WorkerBackend {
 
 extension LinkBackend {
   package var authenticator: (any LinkAuthenticator)? { nil }
+  package var isSameProgram: Bool { false }
 }

@@ -32,6 +32,8 @@ package struct PeerState {
 
   package enum Directive: Sendable {
     case send(Message)
+    /// The other side has proved who it is, as far as it must.
+    case authenticated
     /// Both sides have said hello: calls may begin.
     case opened(Hello)
     /// A call of this side has ended: a reply or a failure message, or an error of the connection.
@@ -63,7 +65,8 @@ package struct PeerState {
   private let liveness: Liveness
   private let openTimeout: Duration
   private let epoch: UInt32
-  private var peerEpoch: UInt32?
+  /// What the other side wants its messages marked with; 0 before it has said so.
+  package private(set) var peerEpoch: UInt32 = 0
   private var authenticator: (any LinkAuthenticator)?
 
   private var phase = Phase.created
@@ -150,7 +153,7 @@ package struct PeerState {
       return call.isSent ? [outgoing(.cancel, call: id)] : []
     case .served(var message):
       guard serving.removeValue(forKey: message.call) != nil else { return [] }
-      message.epoch = peerEpoch ?? 0
+      message.epoch = peerEpoch
       return [.send(message)]
     case .sentAnswer:
       sent += 1
@@ -172,7 +175,7 @@ extension PeerState {
   private mutating func start(_ now: Time) -> [Directive] {
     startTime = now
     lastHeard = now
-    guard authenticator != nil else { return greet() }
+    guard authenticator != nil else { return [.authenticated] + greet() }
     phase = .authenticating
     guard let body = authenticator?.begin() else { return [] }
     return [.send(Message(.authentication, body: body))]
@@ -193,7 +196,7 @@ extension PeerState {
       let reply = step.reply.map { [Directive.send(Message(.authentication, body: $0))] } ?? []
       guard step.isDone else { return reply }
       authenticator = nil
-      return reply + greet()
+      return [.authenticated] + reply + greet()
     } catch {
       return end(error as? RuntimeError ?? RuntimeError(.authenticationFailed, "\(error)"))
     }
@@ -226,7 +229,7 @@ extension PeerState {
 
 extension PeerState {
   private func outgoing(_ kind: Message.Kind, call: UInt64 = 0, body: [UInt8] = []) -> Directive {
-    return .send(Message(kind, epoch: peerEpoch ?? 0, call: call, body: body))
+    return .send(Message(kind, epoch: peerEpoch, call: call, body: body))
   }
 
   private mutating func receive(_ message: Message, _ now: Time) -> [Directive] {

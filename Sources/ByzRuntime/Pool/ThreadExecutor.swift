@@ -8,10 +8,12 @@
 
 /// One thread that runs the jobs of tasks in the order they come, and sleeps when there are none.
 ///
+/// Also a serial executor, so that an actor can live on it.
+///
 /// A task executor rather than a queue of closures: what runs here is still the caller's task, so
 /// `Task.isCancelled` and task-local values are the caller's without any machinery. The thread
 /// starts with the first job.
-package final class ThreadExecutor: TaskExecutor {
+package final class ThreadExecutor: TaskExecutor, SerialExecutor {
   private enum Phase { case created, running, stopping, stopped }
 
   /// `@unchecked Sendable`: a thread's handle may be used from any thread.
@@ -68,6 +70,24 @@ package final class ThreadExecutor: TaskExecutor {
     if !isAccepted { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
   }
 
+  /// Lets the thread finish the jobs it has and end by itself; for those who cannot wait, such as an actor that ends on it.
+  package func finish() {
+    state.withLock { state in
+      switch state.phase {
+      case .created: state.phase = .stopped
+      case .running:
+        state.phase = .stopping
+        if let thread = state.thread { pthread_detach(thread) }
+        state.thread = nil
+      case .stopping, .stopped: break
+      }
+    }
+    state.signal()
+  }
+
+  /// Runs the jobs of actors whose own thread is gone.
+  package static let orphanage = ThreadExecutor(name: "orphans")
+
   /// Lets the thread finish the jobs it has, and waits until it is gone.
   package func stop() async {
     await withCheckedContinuation { continuation in
@@ -121,11 +141,11 @@ package final class ThreadExecutor: TaskExecutor {
   /// The thread's whole life.
   private func runJobs() {
     setThreadName()
-    let executor = asUnownedTaskExecutor()
+    let (task, serial) = (asUnownedTaskExecutor(), asUnownedSerialExecutor())
     while true {
       let jobs = nextJobs()
       if jobs.isEmpty { break }
-      for job in jobs { job.runSynchronously(on: executor) }
+      for job in jobs { job.runSynchronously(isolatedTo: serial, taskExecutor: task) }
     }
     let waiting = state.withLock { state in
       defer { state.stopping = [] }

@@ -1,0 +1,186 @@
+internal import ByzTensor
+public import Distributed
+
+/// Spawns distributed actors on threads, in other processes and on other machines, and carries calls to them.
+///
+/// ```swift
+/// try await withActorSystem(Registry(actors: [Calculator.self])) { system in
+///   let calculator = try await system.spawn(Calculator.self, "calc", on: .process)
+///   print(try await calculator.add(10, 20))
+/// }
+/// ```
+///
+/// Calls to one actor run one after another, as Swift actors' do. A call is carried out at most once: when the process of the actor
+/// is lost before it has answered, the call throws ``RuntimeError/Code/workerLost`` and may or may not have been carried out.
+public final class ByzActorSystem: DistributedActorSystem {
+  /// Names an actor.
+  public typealias ActorID = ByzActorID
+  /// What arguments and results must be.
+  public typealias SerializationRequirement = any Codable
+  /// Collects what a call takes with it.
+  public typealias InvocationEncoder = ByzInvocationEncoder
+  /// Hands out what a call brought.
+  public typealias InvocationDecoder = ByzInvocationDecoder
+  /// Takes what a method returned.
+  public typealias ResultHandler = ByzResultHandler
+
+  /// The types that other processes may name.
+  public let registry: Registry
+  /// Names this process on the wire.
+  package let host: UInt64
+  package let liveness: Liveness
+  private let requiresSameBits: Bool
+  let state = Monitor(State())
+
+  struct State: Sendable {
+    /// The actors of this process: those that others spawned are kept here, the rest by their owners.
+    var actors: [UInt64: Entry] = [:]
+    /// The connections, by the process at the other end.
+    var peers: [UInt64: Peer] = [:]
+    /// The processes started for a single actor, which end with it.
+    var owned: [ByzActorID: Peer] = [:]
+    /// The process that started this one, if it is a worker: it knows the way to all others.
+    var upstream: Peer?
+    var mailboxes: [String: MailboxSlot] = [:]
+    var isStopped = false
+  }
+
+  /// `@unchecked Sendable`: the weak reference is only read and written under the system's lock.
+  struct Entry: @unchecked Sendable {
+    let executor: ThreadExecutor
+    weak var actor: (any DistributedActor)?
+    /// Keeps an actor that another process spawned.
+    var kept: (any RemoteActor)?
+  }
+
+  /// A system of its own; `withActorSystem` makes one and ends it.
+  package init(
+    registry: Registry, liveness: Liveness = Liveness(), requiresSameBits: Bool = false
+  ) {
+    self.registry = registry
+    self.liveness = liveness
+    self.requiresSameBits = requiresSameBits
+    host = .random(in: 1 ... .max)
+  }
+
+  /// Makes an actor where `backend` says.
+  ///
+  /// - Parameters:
+  ///   - type: the actor's type; on another process or machine it must be in the registry of both sides.
+  ///   - arguments: what it is made of.
+  ///   - backend: `.thread`, `.process`, `.tcp("host:port")` or `.ucx("host:port")`.
+  /// - Returns: the actor itself, or a stand-in that sends calls to it.
+  /// - Throws: what the actor's initializer throws; `RuntimeError` when there is no such place, or it does not know the type.
+  public func spawn<A: RemoteActor>(
+    _ type: A.Type, _ arguments: A.Arguments, on backend: some WorkerBackend
+  ) async throws -> A {
+    guard let backend = backend as? any LinkBackend else {
+      let actor = try await A(arguments, actorSystem: self)
+      try executor(of: actor.id).start()
+      return actor
+    }
+    let peer = try await connect(to: backend, named: "\(type)")
+    do {
+      var encoder = WireEncoder()
+      let value = try encoder.encode(arguments)
+      let request = Service.spawn(type: Registry.name(of: type), arguments: value)
+      let answer = try await call(peer, request, segments: encoder.segments)
+      guard case .unsigned(let number) = answer.value, let hello = peer.hello else {
+        throw RuntimeError(.malformedMessage, "\(peer.link.peerName) did not name the actor.")
+      }
+      let id = ByzActorID(host: hello.host, number: number)
+      state.withLock { $0.owned[id] = peer }
+      return try A.resolve(id: id, using: self)
+    } catch {
+      await peer.close()
+      throw error
+    }
+  }
+
+  /// Ends an actor that ``spawn(_:_:on:)`` made in another process, and the connection to it; its later calls throw. For an actor
+  /// on a thread, letting go of it is enough.
+  public func stop<A: RemoteActor>(_ actor: A) async {
+    guard let peer = state.withLock({ $0.owned.removeValue(forKey: actor.id) }) else { return }
+    await peer.close()
+  }
+
+  /// Ends every connection and every actor that others spawned here.
+  package func stop() async {
+    let (peers, kept) = state.withLock { state in
+      state.isStopped = true
+      let kept = state.actors.values.map(\.kept)
+      for number in state.actors.keys { state.actors[number]?.kept = nil }
+      return (Array(state.peers.values), kept)
+    }
+    await withDiscardingTaskGroup { group in
+      for peer in peers { group.addTask { await peer.close() } }
+    }
+    // The actors end here, outside of the lock: each takes it to sign off.
+    withExtendedLifetime(kept) {}
+  }
+
+  /// A connection to a process of its own.
+  package func connect(to backend: any LinkBackend, named name: String) async throws -> Peer {
+    let link = try await backend.openLink(named: name)
+    let peer = Peer(
+      link: link, server: WorkerHost(system: self),
+      hello: hello(namesBLAS: !backend.isSameProgram),
+      authenticator: backend.authenticator, liveness: liveness)
+    let other = try await peer.open()
+    try adopt(peer, as: other.host)
+    return peer
+  }
+
+  /// What this process says about itself.
+  ///
+  /// - Parameter namesBLAS: whether the other side may have another BLAS; finding out its name loads it.
+  package func hello(namesBLAS: Bool) -> Hello {
+    Hello(
+      host: host, name: ProcessName.current, types: registry.versions,
+      kernels: KernelVariant.selected.rawValue, blas: namesBLAS ? BLAS.coreName ?? "" : "",
+      requiresSameBits: requiresSameBits && namesBLAS)
+  }
+
+  /// Takes note of a connection, so that calls find it.
+  package func adopt(_ peer: Peer, as host: UInt64) throws {
+    let isAccepted = state.withLock { state in
+      // A second one under the name of a process that is connected would take its mail.
+      guard !state.isStopped, state.peers[host] == nil, host != self.host else { return false }
+      state.peers[host] = peer
+      return true
+    }
+    guard isAccepted else {
+      let reason = RuntimeError(
+        .stopped, "The actor system has ended, or is connected to this process already.")
+      peer.link.close(reason)
+      throw reason
+    }
+    peer.whenEnded { [weak self, weak peer] _ in
+      self?.state.withLock { state in
+        if state.peers[host] === peer { state.peers[host] = nil }
+      }
+    }
+  }
+}
+
+/// Makes an actor system, hands it to `body`, and ends it and every process it started when `body` ends, however it ends.
+///
+/// - Parameters:
+///   - registry: the actors that may be spawned elsewhere, and the errors that arrive as what they are.
+///   - liveness: when a silent process counts as lost.
+public func withActorSystem<Result>(
+  _ registry: Registry, liveness: Liveness = Liveness(),
+  isolation: isolated (any Actor)? = #isolation,
+  body: (ByzActorSystem) async throws -> Result
+) async throws -> Result {
+  let system = ByzActorSystem(registry: registry, liveness: liveness)
+  let result: Result
+  do {
+    result = try await body(system)
+  } catch {
+    await system.stop()
+    throw error
+  }
+  await system.stop()
+  return result
+}

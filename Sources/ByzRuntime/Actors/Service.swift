@@ -1,0 +1,70 @@
+/// What one process may ask another to do: the body of a call.
+enum Service: Sendable {
+  /// Make an actor. The answer is its number.
+  case spawn(type: String, arguments: WireValue)
+  /// Call a method of an actor. The answer is what it returns.
+  case invoke(actor: UInt64, target: String, substitutions: [String], arguments: [WireValue])
+  /// Run a subtask. The answer is its output, with the rows it wrote as segments.
+  case subtask(WireValue)
+  /// Keep values that later subtasks refer to. The answer is null.
+  case keep(set: UInt64, index: UInt64, type: String, value: WireValue)
+  /// Put a message into a mailbox. The answer, null, comes when there was room for it.
+  case put(host: UInt64, mailbox: String, sender: UInt64, message: WireValue)
+
+  /// The body.
+  var value: WireValue {
+    switch self {
+    case .spawn(let type, let arguments): .array([.unsigned(1), .string(type), arguments])
+    case .invoke(let actor, let target, let substitutions, let arguments):
+      .array([
+        .unsigned(2), .unsigned(actor), .string(target),
+        .array(substitutions.map(WireValue.string)), .array(arguments),
+      ])
+    case .subtask(let request): .array([.unsigned(3), request])
+    case .keep(let set, let index, let type, let value):
+      .array([.unsigned(4), .unsigned(set), .unsigned(index), .string(type), value])
+    case .put(let host, let mailbox, let sender, let message):
+      .array([.unsigned(5), .unsigned(host), .string(mailbox), .unsigned(sender), message])
+    }
+  }
+
+  /// What a body asks for.
+  ///
+  /// - Throws: ``RuntimeError/Code/malformedMessage``.
+  init(_ value: WireValue) throws(RuntimeError) {
+    guard case .array(let parts) = value else { throw Self.malformed }
+    switch (parts.first, parts.count) {
+    case (.unsigned(1), 3):
+      guard case .string(let type) = parts[1] else { throw Self.malformed }
+      self = .spawn(type: type, arguments: parts[2])
+    case (.unsigned(2), 5):
+      guard case .unsigned(let actor) = parts[1], case .string(let target) = parts[2],
+        case .array(let names) = parts[3], case .array(let arguments) = parts[4]
+      else { throw Self.malformed }
+      var substitutions: [String] = []
+      for name in names {
+        guard case .string(let name) = name else { throw Self.malformed }
+        substitutions.append(name)
+      }
+      self = .invoke(
+        actor: actor, target: target, substitutions: substitutions, arguments: arguments)
+    case (.unsigned(3), 2):
+      self = .subtask(parts[1])
+    case (.unsigned(4), 5):
+      guard case .unsigned(let set) = parts[1], case .unsigned(let index) = parts[2],
+        case .string(let type) = parts[3]
+      else { throw Self.malformed }
+      self = .keep(set: set, index: index, type: type, value: parts[4])
+    case (.unsigned(5), 5):
+      guard case .unsigned(let host) = parts[1], case .string(let mailbox) = parts[2],
+        case .unsigned(let sender) = parts[3]
+      else { throw Self.malformed }
+      self = .put(host: host, mailbox: mailbox, sender: sender, message: parts[4])
+    default: throw Self.malformed
+    }
+  }
+
+  private static var malformed: RuntimeError {
+    RuntimeError(.malformedMessage, "The call asks for nothing that is known here.")
+  }
+}

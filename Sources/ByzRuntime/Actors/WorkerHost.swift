@@ -1,0 +1,193 @@
+internal import ByzTensor
+import Distributed
+
+/// Carries out what the other side of one connection asks for: only with types of the registry, and until the connection ends.
+package final class WorkerHost: CallServer {
+  private let system: ByzActorSystem
+  /// Whether the other side may make actors and run subtasks here, or only call actors whose references it was given.
+  private let isWorker: Bool
+  /// Where subtasks run.
+  private let thread = ThreadExecutor(name: "subtasks")
+  private let kept = Monitor(KeptValues())
+  private let spawned = Monitor(Set<UInt64>())
+
+  package init(system: ByzActorSystem, isWorker: Bool = false) {
+    self.system = system
+    self.isWorker = isWorker
+  }
+
+  /// The connection has ended: what was made for it goes.
+  package func connectionEnded() async {
+    let numbers = spawned.withLock { numbers in
+      defer { numbers = [] }
+      return numbers
+    }
+    for number in numbers { system.release(number) }
+    kept.withLock { $0 = KeptValues() }
+    await thread.stop()
+  }
+
+  package func executor(for call: Message) -> (any TaskExecutor)? { nil }
+
+  package func serve(_ call: Message, from peer: Peer) async -> Message {
+    do {
+      // The task-local deadline makes calls that this one makes end in time, too.
+      let deadline = call.timeLeft.map { ContinuousClock.now + $0 }
+      return try await CallDeadline.$current.withValue(deadline) {
+        try await answer(Service(WireValue(parsing: call.body, limits: WireLimits())), call, peer)
+      }
+    } catch {
+      return .failure(error, registry: system.registry)
+    }
+  }
+
+  private func answer(_ service: Service, _ call: Message, _ peer: Peer) async throws -> Message {
+    switch service {
+    case .invoke(let actor, let target, let substitutions, let arguments):
+      return try await system.perform(
+        target, on: actor, substitutions: substitutions, arguments: arguments,
+        segments: call.segments)
+    case .put(let host, let mailbox, let sender, let message):
+      // Whoever started this process speaks for others; everybody else for himself only.
+      guard let other = peer.hello?.host, !mailbox.isEmpty else {
+        throw SubtaskRequest.malformed
+      }
+      try await system.forward(
+        message, segments: call.segments, sender: isWorker ? sender : other,
+        to: MailboxAddress(host: host, name: mailbox))
+      return Message(.reply, body: WireValue.null.serialized())
+    case .spawn, .subtask, .keep:
+      guard isWorker else {
+        throw RuntimeError(.unknownTarget, "This process takes no work from others.")
+      }
+    }
+    switch service {
+    case .spawn(let type, let arguments):
+      let number = try await system.spawnHere(type, arguments, call.segments)
+      spawned.withLock { _ = $0.insert(number) }
+      // The connection may have ended meanwhile.
+      if !peer.isOpen { await connectionEnded() }
+      return Message(.reply, body: WireValue.unsigned(number).serialized())
+    case .keep(let set, let index, let type, let value):
+      guard let type = system.registry.values[type] else {
+        throw RuntimeError(.unknownTarget, "\(type) is not registered: add it to values.")
+      }
+      let resident = try system.decoder(call.segments).decode(type, from: value)
+      kept.withLock { $0.insert(resident, set: set, index: index) }
+      return Message(.reply, body: WireValue.null.serialized())
+    case .subtask(let value):
+      let request = try SubtaskRequest(value)
+      guard let type = system.registry.subtasks[request.type] else {
+        throw RuntimeError(.unknownTarget, "\(request.type) is not registered: add it to subtasks.")
+      }
+      let residents = try kept.withLock { try $0.values(request.residents) }
+      try thread.start()
+      return try await withTaskExecutorPreference(thread) {
+        try Task.checkCancellation()
+        return try request.run(
+          type, residents: residents, segments: call.segments, system: self.system)
+      }
+    case .invoke, .put: preconditionFailure("Answered above.")
+    }
+  }
+}
+
+/// What subtasks of one connection refer to. Of many sets the four used last are kept: a caller whose set is gone is told, and sends
+/// it again.
+struct KeptValues: Sendable {
+  private static let capacity = 4
+  private var sets: [(id: UInt64, values: [UInt64: any Sendable])] = []
+
+  mutating func insert(_ value: any Sendable, set: UInt64, index: UInt64) {
+    var values: [UInt64: any Sendable] = [:]
+    if let position = sets.firstIndex(where: { $0.id == set }) {
+      values = sets.remove(at: position).values
+    }
+    values[index] = value
+    sets.append((set, values))
+    if sets.count > Self.capacity { sets.removeFirst() }
+  }
+
+  func values(_ wanted: [SubtaskRequest.Resident]) throws(RuntimeError) -> [Int: any Sendable] {
+    var result: [Int: any Sendable] = [:]
+    for resident in wanted {
+      guard
+        let value = sets.first(where: { $0.id == resident.set })?.values[UInt64(resident.index)]
+      else { throw RuntimeError(.residentMissing, "\(resident.set)/\(resident.index)") }
+      result[resident.index] = value
+    }
+    return result
+  }
+}
+
+extension RuntimeError.Code {
+  /// A subtask refers to a value that is not, or no longer, kept where it ran.
+  static let residentMissing = RuntimeError.Code(wireName: "residentMissing")
+}
+
+extension ByzActorSystem {
+  /// Makes an actor for another process and keeps it.
+  func spawnHere(
+    _ type: String, _ arguments: WireValue, _ segments: [Segment]
+  ) async throws -> UInt64 {
+    guard let type = registry.actors[type] else {
+      throw RuntimeError(.unknownTarget, "\(type) is not registered here: add it to actors.")
+    }
+    return try await make(type, arguments, segments)
+  }
+
+  private func make<A: RemoteActor>(
+    _ type: A.Type, _ value: WireValue, _ segments: [Segment]
+  ) async throws -> UInt64 {
+    let arguments = try decoder(segments).decode(A.Arguments.self, from: value)
+    let actor = try await A(arguments, actorSystem: self)
+    try executor(of: actor.id).start()
+    state.withLock { $0.actors[actor.id.number]?.kept = actor }
+    return actor.id.number
+  }
+
+  /// Lets go of an actor that was made for another process.
+  func release(_ number: UInt64) {
+    let actor = state.withLock { state in
+      defer { state.actors[number]?.kept = nil }
+      return state.actors[number]?.kept
+    }
+    // It ends here, outside of the lock, which it takes to sign off.
+    withExtendedLifetime(actor) {}
+  }
+
+  /// Calls a method of an actor of this process for another one.
+  func perform(
+    _ target: String, on number: UInt64, substitutions: [String], arguments: [WireValue],
+    segments: [Segment]
+  ) async throws -> Message {
+    guard let actor = state.withLock({ $0.actors[number]?.actor }) as? any RemoteActor else {
+      throw RuntimeError(.unknownTarget, "There is no actor \(number) here any more.")
+    }
+    let name = Registry.wireName(of: type(of: actor))
+    guard registry.actors[name] != nil else {
+      throw RuntimeError(.unknownTarget, "\(name) is not registered here: add it to actors.")
+    }
+    guard DistributedTarget.belongs(target, to: name) else {
+      throw RuntimeError(.unknownTarget, "\(name) has no method \(target.prefix(256)).")
+    }
+    var decoder = try ByzInvocationDecoder(
+      decoder: decoder(segments), substitutions: substitutions, arguments: arguments,
+      registry: registry)
+    let handler = ByzResultHandler(registry: registry)
+    do {
+      try await execute(target, on: actor, &decoder, handler)
+    } catch let error as ExecuteDistributedTargetError {
+      throw RuntimeError(.unknownTarget, "\(name) has no such method.", cause: error)
+    }
+    return handler.answer
+  }
+
+  private func execute<A: RemoteActor>(
+    _ target: String, on actor: A, _ decoder: inout ByzInvocationDecoder,
+    _ handler: ByzResultHandler
+  ) async throws {
+    try await executeDistributedTarget(
+      on: actor, target: RemoteCallTarget(target), invocationDecoder: &decoder, handler: handler)
+  }
+}

@@ -1,0 +1,104 @@
+internal import ByzTensor
+
+extension ByzActorSystem {
+  /// Opens a mailbox in this process.
+  ///
+  /// - Parameters:
+  ///   - name: what others call it; unique in the process.
+  ///   - type: what it takes.
+  ///   - capacity: how many messages wait in it before senders wait; at least 1.
+  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when the name is taken or the capacity below 1.
+  public func mailbox<Element: Codable & Sendable>(
+    named name: String, of type: Element.Type = Element.self, capacity: Int = 64
+  ) throws -> Mailbox<Element> {
+    guard capacity >= 1 else {
+      throw RuntimeError(
+        .invalidConfiguration, "Mailbox \(name) has capacity \(capacity), at least 1 is needed.")
+    }
+    let mailbox = Mailbox<Element>(
+      address: MailboxAddress(host: host, name: name), capacity: capacity, system: self)
+    let slot = MailboxSlot { [weak mailbox, self] value, segments, sender in
+      guard let mailbox else { throw Self.noMailbox(name) }
+      try await mailbox.put(try decoder(segments).decode(Element.self, from: value), from: sender)
+    }
+    let isNew = state.withLock { state in
+      guard state.mailboxes[name] == nil else { return false }
+      state.mailboxes[name] = slot
+      return true
+    }
+    guard isNew else {
+      mailbox.forget()
+      throw RuntimeError(.invalidConfiguration, "There is a mailbox named \(name) already.")
+    }
+    return mailbox
+  }
+
+  /// Puts a message into a mailbox, wherever it is, and returns when it is in: a full mailbox makes the caller wait.
+  ///
+  /// The way is a connection to the mailbox's process, or one to a process that has such a connection.
+  ///
+  /// - Throws: ``RuntimeError/Code/deliveryUnknown`` when the connection ended before the message was acknowledged: it may be in,
+  ///   once, or not; ``RuntimeError/Code/unknownTarget`` when there is no such mailbox; `CancellationError`, and it is not in.
+  public func send<Element: Codable & Sendable>(
+    _ value: Element, to address: MailboxAddress
+  ) async throws {
+    var encoder = WireEncoder()
+    let message = try encoder.encode(value)
+    try await forward(message, segments: encoder.segments, sender: host, to: address)
+  }
+
+  /// Puts a message into several mailboxes at once.
+  ///
+  /// - Returns: for each address why the message is not known to be in, in the order of the addresses; nil where it is.
+  public func broadcast<Element: Codable & Sendable>(
+    _ value: Element, to addresses: [MailboxAddress]
+  ) async -> [(any Error)?] {
+    await withTaskGroup(of: (Int, (any Error)?).self) { group in
+      for (index, address) in addresses.enumerated() {
+        group.addTask {
+          do {
+            try await self.send(value, to: address)
+            return (index, nil)
+          } catch {
+            return (index, error)
+          }
+        }
+      }
+      var outcomes = [(any Error)?](repeating: nil, count: addresses.count)
+      for await (index, error) in group { outcomes[index] = error }
+      return outcomes
+    }
+  }
+
+  /// Delivers here, or sends on to where the mailbox is.
+  func forward(
+    _ message: WireValue, segments: [Segment], sender: UInt64, to address: MailboxAddress
+  ) async throws {
+    if address.host == host {
+      guard let slot = state.withLock({ $0.mailboxes[address.name] }) else {
+        throw Self.noMailbox(address.name)
+      }
+      return try await slot.deliver(message, segments, sender)
+    }
+    guard let peer = state.withLock({ $0.peers[address.host] ?? $0.upstream }) else {
+      throw RuntimeError(.unknownTarget, "No connection leads to mailbox \(address).")
+    }
+    let request = Service.put(
+      host: address.host, mailbox: address.name, sender: sender, message: message)
+    do {
+      _ = try await call(peer, request, segments: segments)
+    } catch let error as RuntimeError where error.code == .workerLost {
+      throw RuntimeError(
+        .deliveryUnknown, "The message to \(address) was not acknowledged.", cause: error)
+    }
+  }
+
+  static func noMailbox(_ name: String) -> RuntimeError {
+    RuntimeError(.unknownTarget, "There is no mailbox named \(name.prefix(256)).")
+  }
+}
+
+/// Where messages for a mailbox of any type go in.
+struct MailboxSlot: Sendable {
+  let deliver: @Sendable (WireValue, [Segment], UInt64) async throws -> Void
+}

@@ -1,0 +1,264 @@
+package import ByzTensor
+
+/// One end of a connection: makes calls, carries out the other side's calls, and notices when the other side is gone.
+///
+/// ``PeerState`` decides; this carries it out. Every message arrives on the link's thread, which answers questions of liveness by
+/// itself: a process that computes is not a dead one.
+package final class Peer: Sendable {
+  package let link: any Link
+  private let server: (any CallServer)?
+  private let shell: Monitor<Shell>
+
+  private struct Shell: Sendable {
+    var state: PeerState
+    var hello: Hello?
+    var endReason: RuntimeError?
+    var calls: [UInt64: CheckedContinuation<Message, any Error>] = [:]
+    var nextCall: UInt64 = 0
+    var serving: [UInt64: Task<Void, Never>] = [:]
+    var opening: [CheckedContinuation<Hello, any Error>] = []
+    var ending: [CheckedContinuation<RuntimeError, Never>] = []
+    var alarm: Duration?
+    /// Called once, when the connection has ended.
+    var onEnd: [@Sendable (RuntimeError) -> Void] = []
+  }
+
+  /// - Parameters:
+  ///   - link: a link that nobody has started.
+  ///   - server: who carries out the calls of the other side; nil to refuse them.
+  package init(
+    link: any Link, server: (any CallServer)? = nil, hello: Hello,
+    authenticator: (any LinkAuthenticator)? = nil, liveness: Liveness = Liveness(),
+    openTimeout: Duration = .seconds(10)
+  ) {
+    self.link = link
+    self.server = server
+    shell = Monitor(
+      Shell(
+        state: PeerState(
+          hello: hello, epoch: .random(in: 1 ... .max), authenticator: authenticator,
+          liveness: liveness, openTimeout: openTimeout, encode: Hello.encode,
+          decode: Hello.init(parsing:))))
+  }
+
+  /// Starts the link and waits until both sides have said hello.
+  ///
+  /// - Returns: what the other side said.
+  /// - Throws: `RuntimeError`: why there is no connection; `CancellationError`, and the link is closed then.
+  @discardableResult
+  package func open() async throws -> Hello {
+    begin()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let known: Result<Hello, any Error>? = shell.withLock { shell in
+          if let reason = shell.endReason { return .failure(reason) }
+          if let hello = shell.hello { return .success(hello) }
+          shell.opening.append(continuation)
+          return nil
+        }
+        if let known { continuation.resume(with: known) }
+      }
+    } onCancel: {
+      link.close(RuntimeError(.stopped, "The caller was cancelled."))
+    }
+  }
+
+  /// Starts the link; whoever connected says hello when it likes.
+  package func begin() {
+    handle(.started)
+    link.start(self)
+  }
+
+  /// What the other side said about itself, once it has.
+  package var hello: Hello? { shell.withLock { $0.hello } }
+
+  /// Whether calls may be made.
+  package var isOpen: Bool { shell.withLock { $0.state.isOpen } }
+
+  /// Asks the other side for something, once.
+  ///
+  /// When the calling task is cancelled the other side is told, and its answer, whatever it is, is still waited for: nothing that
+  /// was lent for the call is in use after it.
+  ///
+  /// - Parameter timeLeft: how long from now the answer is wanted; the other side is told.
+  /// - Returns: a reply or a failure message.
+  /// - Throws: ``RuntimeError/Code/workerLost`` when the connection ended first, ``RuntimeError/Code/deadlineExceeded``,
+  ///   ``RuntimeError/Code/stopped``; `CancellationError` when it was cancelled before it was sent.
+  package func call(
+    body: [UInt8], segments: [Segment] = [], timeLeft: Duration? = nil
+  ) async throws -> Message {
+    try Task.checkCancellation()
+    try await link.waitUntilWritable()
+    let (id, epoch) = shell.withLock { shell in
+      shell.nextCall += 1
+      return (shell.nextCall, shell.state.peerEpoch)
+    }
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        shell.withLock { $0.calls[id] = continuation }
+        handle(.call(id, timeLeft: timeLeft))
+        link.send(
+          Message(
+            .call, epoch: epoch, call: id, timeLeft: timeLeft, body: body, segments: segments))
+        handle(.sent(id))
+        if Task.isCancelled { handle(.cancelled(id)) }
+      }
+    } onCancel: {
+      handle(.cancelled(id))
+    }
+  }
+
+  /// Begins no more calls, waits for those under way on both sides, and ends the connection; after `limit` without waiting.
+  package func close(within limit: Duration = .seconds(5)) async {
+    handle(.drained)
+    let deadline = Deadline(at: Alarm.now + limit) { [weak self] in
+      self?.link.close(RuntimeError(.stopped, "The connection did not end in \(limit)."))
+    }
+    deadline.set()
+    _ = await waitUntilEnded()
+    deadline.clear()
+    for task in shell.withLock({ Array($0.serving.values) }) { await task.value }
+  }
+
+  /// Begins no more calls; the connection ends by itself when those under way on both sides have.
+  package func drain() { handle(.drained) }
+
+  /// Waits until the connection has ended, and says why it did.
+  package func waitUntilEnded() async -> RuntimeError {
+    await withCheckedContinuation { continuation in
+      let reason = shell.withLock { shell in
+        if shell.endReason == nil { shell.ending.append(continuation) }
+        return shell.endReason
+      }
+      if let reason { continuation.resume(returning: reason) }
+    }
+  }
+
+  /// Calls `body` when the connection has ended, at once if it has.
+  package func whenEnded(_ body: @escaping @Sendable (RuntimeError) -> Void) {
+    let reason = shell.withLock { shell in
+      if shell.endReason == nil { shell.onEnd.append(body) }
+      return shell.endReason
+    }
+    if let reason { body(reason) }
+  }
+}
+
+// MARK: - Carrying out
+
+extension Peer: LinkReceiver, Alarm.Sleeper {
+  package func receive(_ message: Message) { handle(.received(message)) }
+
+  package func linkClosed(_ reason: RuntimeError) { handle(.linkClosed(reason)) }
+
+  package func wake() { handle(.ticked) }
+
+  private func handle(_ event: PeerState.Event) {
+    var actions: [@Sendable () -> Void] = []
+    let alarm: Duration?? = shell.withLock { shell in
+      let directives = shell.state.handle(event, at: Alarm.now)
+      for directive in directives { prepare(directive, &shell, &actions) }
+      return event.changesAlarm ? rearm(&shell, ticked: event.isTick) : nil
+    }
+    if let alarm { Alarm.shared.set(self, at: alarm) }
+    for action in actions { action() }
+  }
+
+  /// The time to set the alarm to, if it is not the one it is set to; an alarm that is too early does no harm.
+  private func rearm(_ shell: inout Shell, ticked: Bool) -> Duration?? {
+    let next = shell.state.nextTick
+    if !ticked, let set = shell.alarm, let next, set <= next { return nil }
+    guard ticked || next != shell.alarm else { return nil }
+    shell.alarm = next
+    return .some(next)
+  }
+
+  private func prepare(
+    _ directive: PeerState.Directive, _ shell: inout Shell, _ actions: inout [@Sendable () -> Void]
+  ) {
+    switch directive {
+    case .send(let message):
+      let isAnswer = message.kind == .reply || message.kind == .failure
+      actions.append {
+        self.link.send(message)
+        if isAnswer { self.handle(.sentAnswer) }
+      }
+    case .authenticated:
+      actions.append { self.link.authenticated() }
+    case .opened(let hello):
+      shell.hello = hello
+      let waiting = shell.opening
+      shell.opening = []
+      actions.append {
+        for continuation in waiting { continuation.resume(returning: hello) }
+      }
+    case .complete(let id, let result):
+      guard let continuation = shell.calls.removeValue(forKey: id) else { return }
+      actions.append { continuation.resume(with: result.mapError { $0 as any Error }) }
+    case .serve(let call):
+      // Under the lock, so that a cancellation finds it.
+      shell.serving[call.call] = Task(executorPreference: server?.executor(for: call)) {
+        var answer = await self.server?.serve(call, from: self) ?? Message(.failure)
+        answer.call = call.call
+        self.handle(.served(answer))
+        self.shell.withLock { $0.serving[call.call] = nil }
+      }
+    case .cancelServing(let id):
+      let task = shell.serving[id]
+      actions.append { task?.cancel() }
+    case .close(let reason):
+      actions.append { self.link.close(reason) }
+    case .ended(let reason):
+      shell.endReason = reason
+      let (opening, ending, callbacks) = (shell.opening, shell.ending, shell.onEnd)
+      (shell.opening, shell.ending, shell.onEnd) = ([], [], [])
+      actions.append {
+        for continuation in opening { continuation.resume(throwing: reason) }
+        for continuation in ending { continuation.resume(returning: reason) }
+        for callback in callbacks { callback(reason) }
+      }
+    }
+  }
+}
+
+extension PeerState.Event {
+  fileprivate var isTick: Bool {
+    if case .ticked = self { return true }
+    return false
+  }
+
+  /// Whether something may be due earlier than before.
+  fileprivate var changesAlarm: Bool {
+    switch self {
+    case .started, .ticked, .linkClosed, .drained: true
+    case .call(_, let timeLeft): timeLeft != nil
+    case .received(let message): message.kind == .hello || message.timeLeft != nil
+    default: false
+    }
+  }
+}
+
+/// Who carries out the calls that a ``Peer`` receives.
+package protocol CallServer: AnyObject, Sendable {
+  /// Carries out a call and returns the answer: a reply or a failure message. Runs in a task that is cancelled when the caller
+  /// cancels, the time it allowed is over, or the connection ends.
+  func serve(_ call: Message, from peer: Peer) async -> Message
+
+  /// Where ``serve(_:from:)`` begins; nil for Swift's own threads. Must not block.
+  func executor(for call: Message) -> (any TaskExecutor)?
+}
+
+/// Calls a closure at a time unless it is cleared before.
+private final class Deadline: Alarm.Sleeper {
+  private let time: Duration
+  private let action: @Sendable () -> Void
+
+  init(at time: Duration, _ action: @escaping @Sendable () -> Void) {
+    self.time = time
+    self.action = action
+  }
+
+  func set() { Alarm.shared.set(self, at: time) }
+  func clear() { Alarm.shared.set(self, at: nil) }
+  func wake() { action() }
+}
