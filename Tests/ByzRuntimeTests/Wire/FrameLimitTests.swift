@@ -16,8 +16,8 @@ struct FrameLimitTests {
     return limits
   }()
 
-  private func failure(_ message: Message) -> RuntimeError? {
-    ByzRuntimeTests.failure(reading: frame(message), limits: Self.limits)
+  private func refusal(of message: Message) -> RuntimeError? {
+    failure(reading: frame(message), limits: Self.limits)
   }
 
   private static func message(body: Int = 0, segments: [Int] = []) -> Message {
@@ -39,9 +39,9 @@ struct FrameLimitTests {
   @Test("allow exactly what they say, in the reader and before sending", arguments: 0..<3)
   func bounds(index: Int) throws {
     let (allowed, refused, name) = Self.bounds[index]
-    #expect(failure(allowed) == nil)
+    #expect(refusal(of: allowed) == nil)
     try Frame.check(allowed, limits: Self.limits)
-    let error = try #require(failure(refused))
+    let error = try #require(refusal(of: refused))
     #expect(error.code == .malformedMessage)
     #expect(error.message.contains(name))
     let early = #expect(throws: RuntimeError.self) {
