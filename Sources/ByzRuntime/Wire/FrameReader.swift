@@ -1,4 +1,4 @@
-import ByzTensor
+internal import ByzTensor
 
 /// Turns a stream of bytes into messages, however the stream is cut.
 ///
