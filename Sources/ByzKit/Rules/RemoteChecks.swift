@@ -21,10 +21,10 @@ extension Combination {
     else { return false }
     if case .infinity = self { return true }
     if case .weightedSum(let weights) = self { return weights.count == n }
-    if case .weightedSumAboutMedian(let weights) = self { return weights.count == n }
     guard !rows.pointers.contains(nil) else { return false }
     return switch self {
-    case .weightedSum, .weightedSumAboutMedian, .infinity, .median: true
+    case .weightedSum, .infinity, .median: true
+    case .weightedSumAboutMedian(let weights): weights.count == n
     case .trimmedMean(let f): f >= 0 && f < (n + 1) / 2
     case .meanAroundMedian(let f, let indices):
       f >= 0 && f < indices.count && indices.allSatisfy { $0 >= 0 && $0 < n }

@@ -2,10 +2,10 @@
 ///
 /// A distributed method is called by its mangled name. The runtime trusts that name: asked for a method of another type it would
 /// treat the actor's memory as that type's. So the name is read first, and must be one of the actor's own type.
-enum DistributedTarget {
+package enum DistributedTarget {
   /// Whether the name is that of a distributed method or property of the actor type named `typeName`, not of any other type, and
   /// not of one nested in it.
-  static func belongs(_ mangledName: String, to typeName: String) -> Bool {
+  package static func belongs(_ mangledName: String, to typeName: String) -> Bool {
     // A name from outside can be anything, and a very long one costs time to read.
     guard mangledName.utf8.count <= 4096, let name = demangled(mangledName) else { return false }
     var rest = name[...]

@@ -1,4 +1,4 @@
-internal import ByzTensor
+package import ByzTensor
 import Distributed
 
 /// Carries out what the other side of one connection asks for: only with types of the registry, and until the connection ends.
@@ -157,7 +157,7 @@ extension ByzActorSystem {
   }
 
   /// Calls a method of an actor of this process for another one.
-  func perform(
+  package func perform(
     _ target: String, on number: UInt64, substitutions: [String], arguments: [WireValue],
     segments: [Segment]
   ) async throws -> Message {

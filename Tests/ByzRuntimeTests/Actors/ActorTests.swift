@@ -1,0 +1,222 @@
+import ByzRuntime
+import ByzTensor
+import Distributed
+import Testing
+
+/// Every backend that runs here, under one name each.
+private let backends: [any WorkerBackend] = [.thread, MemoryBackend(registry: testRegistry)]
+
+@Suite("Actors")
+struct ActorTests {
+  private func withCalculator<R>(
+    on backend: any WorkerBackend, _ body: (Calculator, ByzActorSystem) async throws -> R
+  ) async throws -> R {
+    try await withActorSystem(testRegistry) { system in
+      try await body(try await spawn(on: backend, system), system)
+    }
+  }
+
+  private func spawn(
+    on backend: any WorkerBackend, _ system: ByzActorSystem, named name: String = "calc"
+  ) async throws -> Calculator {
+    func open(_ backend: some WorkerBackend) async throws -> Calculator {
+      try await system.spawn(Calculator.self, name, on: backend)
+    }
+    return try await open(backend)
+  }
+
+  @Test("answers the same on every backend", arguments: backends.indices)
+  func answers(_ index: Int) async throws {
+    try await withCalculator(on: backends[index]) { (calculator, _) async throws -> Void in
+      #expect(try await calculator.add(10, 20) == 30)
+      #expect(try await calculator.title == "calc")
+      try await calculator.nothing()
+      #expect(try await calculator.echo("text") == "text")
+      #expect(try await calculator.echo(-7) == -7)
+      #expect(try await calculator.negated([1, -2, 3]) == [-1, 2, -3])
+    }
+  }
+
+  @Test("a registered error arrives as itself and the actor goes on", arguments: backends.indices)
+  func errors(_ index: Int) async throws {
+    try await withCalculator(on: backends[index]) { (calculator, _) async throws -> Void in
+      await #expect(throws: TooLarge(limit: 100)) { try await calculator.checked(100) }
+      #expect(try await calculator.checked(3) == 3)
+    }
+  }
+
+  @Test("an error that is not registered arrives with its type's name and description")
+  func describedErrors() async throws {
+    try await withCalculator(on: MemoryBackend(registry: testRegistry)) { (calculator, _) async throws -> Void in
+      let error = await #expect(throws: RemoteError.self) { try await calculator.fail() }
+      #expect(error?.typeName == "ByzRuntimeTests.Unregistered")
+      #expect(error?.description.contains("of the other process") == true)
+      #expect(try await calculator.add(1, 1) == 2)
+    }
+  }
+
+  @Test("an initializer that throws is an error of spawn", arguments: backends.indices)
+  func initializers(_ index: Int) async throws {
+    try await withActorSystem(testRegistry) { (system) async throws -> Void in
+      await #expect(throws: TooLarge(limit: 0)) {
+        _ = try await spawn(on: backends[index], system, named: "")
+      }
+    }
+  }
+
+  @Test("calls to one actor run one at a time", arguments: backends.indices)
+  func serialised(_ index: Int) async throws {
+    try await withCalculator(on: backends[index]) { (calculator, _) async throws -> Void in
+      try await withThrowingTaskGroup(of: Bool.self) { group in
+        for _ in 0..<100 { group.addTask { try await calculator.exclusive() } }
+        for try await wasAlone in group { #expect(wasAlone) }
+      }
+      let counts = try await withThrowingTaskGroup(of: Int.self) { group in
+        for _ in 0..<100 { group.addTask { try await calculator.count() } }
+        return try await group.reduce(into: Set<Int>()) { $0.insert($1) }
+      }
+      #expect(counts == Set(1...100))
+    }
+  }
+
+  @Test("cancelling the caller cancels the method", arguments: backends.indices)
+  func cancellation(_ index: Int) async throws {
+    try await withCalculator(on: backends[index]) { (calculator, _) async throws -> Void in
+      let call = Task { try await calculator.waitForCancellation() }
+      call.cancel()
+      await #expect(throws: CancellationError.self) { try await call.value }
+      #expect(try await calculator.add(1, 2) == 3)
+    }
+  }
+
+  @Test("a deadline ends a call that takes longer", arguments: backends.indices)
+  func deadlines(_ index: Int) async throws {
+    try await withCalculator(on: backends[index]) { (calculator, _) async throws -> Void in
+      let error = await #expect(throws: RuntimeError.self) {
+        try await withDeadline(.milliseconds(50)) { try await calculator.waitForCancellation() }
+      }
+      #expect(error?.code == .deadlineExceeded)
+      let sum = try await withDeadline(.seconds(60)) { try await calculator.add(1, 2) }
+      #expect(sum == 3)
+    }
+  }
+
+  @Test("a lost process turns pending calls into workerLost, and later ones")
+  func loss() async throws {
+    let backend = MemoryBackend(registry: testRegistry)
+    try await withCalculator(on: backend) { (calculator, _) async throws -> Void in
+      let pending = Task { try await calculator.waitForCancellation() }
+      #expect(try await calculator.add(1, 2) == 3)
+      backend.breakLinks()
+      let first = await #expect(throws: RuntimeError.self) { try await pending.value }
+      #expect(first?.code == .workerLost)
+      let second = await #expect(throws: RuntimeError.self) { try await calculator.add(1, 2) }
+      #expect(second?.code == .workerLost)
+    }
+  }
+
+  @Test("an actor can be handed a reference to another, and call it")
+  func references() async throws {
+    try await withActorSystem(testRegistry) { (system) async throws -> Void in
+      let remote = try await spawn(on: MemoryBackend(registry: testRegistry), system)
+      let local = try await spawn(on: .thread, system, named: "local")
+      #expect(try await remote.ask(local) == "local")
+      #expect(try await local.ask(remote) == "calc")
+    }
+  }
+
+  @Test("a type that the other side does not list cannot be spawned")
+  func unknownTypes() async throws {
+    let backend = MemoryBackend(registry: Registry(actors: [Ledger.self]))
+    try await withActorSystem(testRegistry) { (system) async throws -> Void in
+      let error = await #expect(throws: RuntimeError.self) {
+        _ = try await system.spawn(Calculator.self, "calc", on: backend)
+      }
+      #expect(error?.code == .unknownTarget)
+      #expect(error?.message.contains("ByzRuntimeTests.Calculator") == true)
+    }
+  }
+
+  @Test("generic arguments of a type that is not registered are refused")
+  func unknownSubstitutions() async throws {
+    try await withCalculator(on: MemoryBackend(registry: testRegistry)) { (calculator, _) async throws -> Void in
+      let error = await #expect(throws: RuntimeError.self) {
+        _ = try await calculator.echo(TooLarge(limit: 1))
+      }
+      #expect(error?.code == .unknownTarget)
+      #expect(try await calculator.add(1, 2) == 3)
+    }
+  }
+}
+
+@Suite("Registered targets")
+struct TargetTests {
+  /// The names that calls of every method of every test actor travel under.
+  private static let targets: [String: [String]] = [
+    "ByzRuntimeTests.Calculator": [
+      "$s15ByzRuntimeTests10CalculatorC3addyS2d_SdtYaKFTE",
+      "$s15ByzRuntimeTests10CalculatorC5countSiyYaKFTE",
+      "$s15ByzRuntimeTests10CalculatorC7nothingyyYaKFTE",
+      "$s15ByzRuntimeTests10CalculatorC5titleSSvgTE",
+    ],
+    "ByzRuntimeTests.Ledger": [
+      "$s15ByzRuntimeTests6LedgerC3addyS2iYaKFTE",
+      "$s15ByzRuntimeTests6LedgerC5clearyyYaKFTE",
+    ],
+    "ByzRuntimeTests.Ledger.Page": ["$s15ByzRuntimeTests6LedgerC4PageC4readSiyYaKFTE"],
+  ]
+
+  @Test("a method belongs to its own actor type, and to no other")
+  func belonging() {
+    for (owner, names) in Self.targets {
+      for name in names {
+        for type in Self.targets.keys {
+          #expect(DistributedTarget.belongs(name, to: type) == (type == owner), "\(name) \(type)")
+        }
+      }
+    }
+  }
+
+  @Test("names that are none belong to no type", arguments: [
+    "", "$s", "add", "$sSS", "ByzRuntimeTests.Calculator.add()", String(repeating: "$s", count: 9999),
+    "$s15ByzRuntimeTests10CalculatorC",
+  ])
+  func nonsense(_ name: String) {
+    #expect(!DistributedTarget.belongs(name, to: "ByzRuntimeTests.Calculator"))
+  }
+
+  @Test("every registered method is refused by every wrong actor, and the process lives")
+  func wrongActors() async throws {
+    try await withActorSystem(testRegistry) { (system) async throws -> Void in
+      let calculator = try await system.spawn(Calculator.self, "calc", on: .thread)
+      let ledger = try await system.spawn(Ledger.self, 1, on: .thread)
+      let page = try await system.spawn(Ledger.Page.self, 1, on: .thread)
+      let numbers = [
+        "ByzRuntimeTests.Calculator": calculator.id.number,
+        "ByzRuntimeTests.Ledger": ledger.id.number,
+        "ByzRuntimeTests.Ledger.Page": page.id.number,
+      ]
+      for (owner, names) in Self.targets {
+        for name in names {
+          for (type, number) in numbers where type != owner {
+            let error = await #expect(throws: RuntimeError.self) {
+              _ = try await system.perform(
+                name, on: number, substitutions: [], arguments: [], segments: [])
+            }
+            #expect(error?.code == .unknownTarget)
+          }
+        }
+      }
+      // And accepted by the right one, so that the names above are real.
+      let answer = try await system.perform(
+        Self.targets["ByzRuntimeTests.Ledger.Page"]![0], on: page.id.number, substitutions: [],
+        arguments: [], segments: [])
+      #expect(answer.kind == .reply)
+      let tooFew = try await system.perform(
+        Self.targets["ByzRuntimeTests.Calculator"]![0], on: calculator.id.number,
+        substitutions: [], arguments: [], segments: [])
+      #expect(tooFew.kind == .failure)
+      #expect(try await calculator.add(1, 2) == 3)
+    }
+  }
+}
