@@ -1,0 +1,151 @@
+import ByzRuntime
+import ByzTensor
+import Distributed
+import Testing
+
+/// Sends what it is told to, so that mail comes from another process.
+distributed actor Postman: RemoteActor {
+  typealias ActorSystem = ByzActorSystem
+  private var inbox: Mailbox<String>?
+
+  init(_ arguments: Int, actorSystem: ByzActorSystem) { self.actorSystem = actorSystem }
+
+  distributed func deliver(_ count: Int, to address: MailboxAddress) async throws {
+    for number in 0..<count { try await actorSystem.send("\(number)", to: address) }
+  }
+
+  distributed func open(_ name: String) throws -> MailboxAddress {
+    let inbox = try actorSystem.mailbox(named: name, of: String.self, capacity: 4)
+    self.inbox = inbox
+    return inbox.address
+  }
+
+  distributed func received(_ count: Int) async -> [String] {
+    var values: [String] = []
+    while values.count < count, let letter = await inbox?.receive() { values.append(letter.value) }
+    return values
+  }
+}
+
+private let registry = Registry(actors: [Postman.self])
+
+@Suite("Mailboxes")
+struct MailboxTests {
+  @Test("messages of one sender come out once, in order, however small the mailbox")
+  func order() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      let inbox = try system.mailbox(named: "in", of: Int.self, capacity: 2)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { for value in 0..<100 { try await system.send(value, to: inbox.address) } }
+        for value in 0..<100 { #expect(await inbox.receive()?.value == value) }
+        try await group.waitForAll()
+      }
+    }
+  }
+
+  @Test("a full mailbox makes senders wait, also in another process")
+  func backPressure() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      let postman = try await system.spawn(Postman.self, 0, on: MemoryBackend(registry: registry))
+      let inbox = try system.mailbox(named: "in", of: String.self, capacity: 1)
+      let error = await #expect(throws: RuntimeError.self) {
+        try await withDeadline(.milliseconds(100)) { try await postman.deliver(9, to: inbox.address) }
+      }
+      #expect(error?.code == .deadlineExceeded)
+      inbox.close()
+      var left: [String] = []
+      for await letter in inbox { left.append(letter.value) }
+      #expect(left == ["0"])
+    }
+  }
+
+  @Test("mail goes from one process to another through the one that started both")
+  func betweenProcesses() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      let sender = try await system.spawn(Postman.self, 0, on: MemoryBackend(registry: registry))
+      let reader = try await system.spawn(Postman.self, 0, on: MemoryBackend(registry: registry))
+      let address = try await reader.open("updates")
+      async let values = reader.received(20)
+      try await sender.deliver(20, to: address)
+      #expect(try await values == (0..<20).map(String.init))
+    }
+  }
+
+  @Test("a letter names the process it came from, whatever the process says")
+  func senders() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      let postman = try await system.spawn(Postman.self, 0, on: MemoryBackend(registry: registry))
+      let inbox = try system.mailbox(named: "in", of: String.self)
+      try await postman.deliver(1, to: inbox.address)
+      try await system.send("mine", to: inbox.address)
+      #expect(await inbox.receive()?.sender == postman.id.host)
+      #expect(await inbox.receive()?.sender == inbox.address.host)
+    }
+  }
+
+  @Test("a name can be taken once, until its mailbox is closed or gone")
+  func names() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      do {
+        let first = try system.mailbox(named: "in", of: Int.self)
+        #expect(throws: RuntimeError.self) { try system.mailbox(named: "in", of: Int.self) }
+        first.close()
+        let second = try system.mailbox(named: "in", of: Int.self)
+        try await system.send(1, to: second.address)
+        #expect(await second.receive()?.value == 1)
+      }
+      let third = try system.mailbox(named: "in", of: Int.self)
+      try await system.send(2, to: third.address)
+      #expect(await third.receive()?.value == 2)
+    }
+  }
+
+  @Test("what cannot be delivered is an error: no such mailbox, no way, another type")
+  func refusals() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      let inbox = try system.mailbox(named: "in", of: Int.self)
+      let nobody = MailboxAddress(host: inbox.address.host, name: "nobody")
+      let nowhere = MailboxAddress(host: 1, name: "in")
+      for address in [nobody, nowhere] {
+        let error = await #expect(throws: RuntimeError.self) {
+          try await system.send(1, to: address)
+        }
+        #expect(error?.code == .unknownTarget)
+      }
+      await #expect(throws: (any Error).self) { try await system.send("text", to: inbox.address) }
+      let outcomes = await system.broadcast(7, to: [inbox.address, nobody])
+      #expect(outcomes.map { $0 == nil } == [true, false])
+    }
+  }
+
+  @Test("a message whose process is lost before it is acknowledged is reported, not repeated")
+  func loss() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      let backend = MemoryBackend(registry: registry)
+      let reader = try await system.spawn(Postman.self, 0, on: backend)
+      let address = try await reader.open("updates")
+      // Four fit, the fifth waits.
+      for value in 0..<4 { try await system.send("\(value)", to: address) }
+      let fifth = Task { try await system.send("4", to: address) }
+      #expect(try await reader.id == reader.id)
+      backend.breakLinks()
+      let error = await #expect(throws: RuntimeError.self) { try await fifth.value }
+      #expect([.deliveryUnknown, .unknownTarget].contains(error?.code))
+    }
+  }
+
+  @Test("a receiver that is cancelled takes nothing, and a sender that is cancelled leaves nothing")
+  func cancellation() async throws {
+    let queue = BoundedQueue<Int>(capacity: 1)
+    let receiver = Task { await queue.next() }
+    receiver.cancel()
+    #expect(await receiver.value == nil)
+    #expect(try await queue.put(1))
+    let sender = Task { try await queue.put(2) }
+    sender.cancel()
+    await #expect(throws: CancellationError.self) { try await sender.value }
+    queue.close()
+    #expect(await queue.next() == 1)
+    #expect(await queue.next() == nil)
+  }
+}

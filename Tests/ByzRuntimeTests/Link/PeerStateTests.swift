@@ -1,0 +1,196 @@
+import ByzRuntime
+import Testing
+
+@Suite("The state of a connection")
+struct PeerStateTests {
+  private static func hello(_ host: UInt64, types: [String: Int] = [:]) -> Hello {
+    Hello(
+      host: host, name: "host \(host)", types: types, kernels: "avx2", blas: "",
+      requiresSameBits: false)
+  }
+
+  private func made(
+    _ hello: Hello = hello(1), authenticator: (any LinkAuthenticator)? = nil
+  ) -> PeerState {
+    PeerState(
+      hello: hello, epoch: 7, authenticator: authenticator,
+      liveness: Liveness(interval: .seconds(1), timeout: .seconds(5)), encode: Hello.encode,
+      decode: Hello.init(parsing:))
+  }
+
+  /// A state whose other side has said hello, with epoch 9.
+  private func opened() -> PeerState {
+    var state = made()
+    _ = state.handle(.started, at: .zero)
+    let hello = Message(.hello, epoch: 9, body: Hello.encode(Self.hello(2)))
+    #expect(state.handle(.received(hello), at: .zero).contains { if case .opened = $0 { true } else { false } })
+    return state
+  }
+
+  private func closing(_ directives: [PeerState.Directive]) -> RuntimeError? {
+    for case .close(let reason) in directives { return reason }
+    return nil
+  }
+
+  private func failure(of call: UInt64, in directives: [PeerState.Directive]) -> RuntimeError? {
+    for case .complete(call, .failure(let error)) in directives { return error }
+    return nil
+  }
+
+  private func served(_ directives: [PeerState.Directive]) -> [UInt64] {
+    directives.compactMap { if case .serve(let call) = $0 { call.call } else { nil } }
+  }
+
+  @Test("nothing but a hello is listened to first")
+  func helloFirst() {
+    for kind in Message.Kind.allCases where kind != .hello {
+      var state = made()
+      _ = state.handle(.started, at: .zero)
+      #expect(closing(state.handle(.received(Message(kind, epoch: 7)), at: .zero)) != nil)
+      #expect(state.hasEnded)
+    }
+  }
+
+  @Test("a hello that is none, comes twice or never ends the connection")
+  func badHellos() {
+    var state = made()
+    _ = state.handle(.started, at: .zero)
+    #expect(
+      closing(state.handle(.received(Message(.hello, epoch: 9, body: [1, 2])), at: .zero))?.code
+        == .malformedMessage)
+    state = opened()
+    #expect(closing(state.handle(.received(Message(.hello, epoch: 7)), at: .zero)) != nil)
+    state = made()
+    _ = state.handle(.started, at: .zero)
+    #expect(closing(state.handle(.ticked, at: .seconds(11)))?.code == .deadlineExceeded)
+  }
+
+  @Test("two versions of a type are refused, with both numbers")
+  func versions() {
+    var state = made(Self.hello(1, types: ["A": 1, "B": 3]))
+    _ = state.handle(.started, at: .zero)
+    let other = Hello.encode(Self.hello(2, types: ["B": 4, "C": 1]))
+    let reason = closing(state.handle(.received(Message(.hello, epoch: 9, body: other)), at: .zero))
+    #expect(reason?.code == .incompatiblePeer)
+    #expect(reason?.message.contains("B has version 3 here and 4") == true)
+  }
+
+  @Test("silence ends the connection and every call, within the time allowed")
+  func silence() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .seconds(1))
+    _ = state.handle(.sent(1), at: .seconds(1))
+    #expect(closing(state.handle(.ticked, at: .seconds(4.9))) == nil)
+    let directives = state.handle(.ticked, at: .seconds(5))
+    #expect(closing(directives)?.code == .workerLost)
+    #expect(failure(of: 1, in: directives)?.code == .workerLost)
+  }
+
+  @Test("an answer to a ping keeps the connection, however long a call takes")
+  func heartbeat() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .zero)
+    for second in 1...100 {
+      let directives = state.handle(.ticked, at: .seconds(second))
+      #expect(closing(directives) == nil)
+      _ = state.handle(.received(Message(.pong, epoch: 7)), at: .seconds(second))
+    }
+    #expect(state.pendingCount == 1)
+  }
+
+  @Test("a message of another life of the connection is dropped")
+  func epochs() {
+    var state = opened()
+    #expect(served(state.handle(.received(Message(.call, epoch: 6, call: 1)), at: .zero)).isEmpty)
+    #expect(served(state.handle(.received(Message(.call, epoch: 7, call: 1)), at: .zero)) == [1])
+  }
+
+  @Test("a call that arrives twice is carried out once, in whatever order calls come")
+  func atMostOnce() {
+    var state = opened()
+    for number: UInt64 in [2, 1, 2, 1, 4, 3, 4] {
+      _ = state.handle(.received(Message(.call, epoch: 7, call: number)), at: .zero)
+    }
+    #expect(state.pendingCount == 4)
+    _ = state.handle(.served(Message(.reply, call: 2)), at: .zero)
+    #expect(served(state.handle(.received(Message(.call, epoch: 7, call: 2)), at: .zero)).isEmpty)
+  }
+
+  @Test("an answer completes its call once; one that nobody waits for is ignored")
+  func answers() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .zero)
+    let reply = Message(.reply, epoch: 7, call: 1)
+    #expect(state.handle(.received(reply), at: .zero).count == 1)
+    #expect(state.handle(.received(reply), at: .zero).isEmpty)
+    #expect(state.handle(.received(Message(.reply, epoch: 7, call: 99)), at: .zero).isEmpty)
+  }
+
+  @Test("a call ends with its deadline although no answer comes, and the other side is told")
+  func deadlines() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: .seconds(2)), at: .zero)
+    _ = state.handle(.sent(1), at: .zero)
+    _ = state.handle(.received(Message(.pong, epoch: 7)), at: .seconds(2))
+    let directives = state.handle(.ticked, at: .seconds(2) + PeerState.grace)
+    #expect(failure(of: 1, in: directives)?.code == .deadlineExceeded)
+    #expect(directives.contains { if case .send(let m) = $0 { m.kind == .cancel } else { false } })
+  }
+
+  @Test("what is served is cancelled at its deadline and when the connection ends")
+  func servingEnds() {
+    var state = opened()
+    _ = state.handle(
+      .received(Message(.call, epoch: 7, call: 1, timeLeft: .seconds(1))), at: .zero)
+    _ = state.handle(.received(Message(.call, epoch: 7, call: 2)), at: .zero)
+    func cancelled(_ directives: [PeerState.Directive]) -> [UInt64] {
+      directives.compactMap { if case .cancelServing(let id) = $0 { id } else { nil } }
+    }
+    #expect(cancelled(state.handle(.ticked, at: .seconds(1))) == [1])
+    #expect(
+      cancelled(state.handle(.linkClosed(RuntimeError(.workerLost, "gone")), at: .seconds(1)))
+        == [1, 2])
+  }
+
+  @Test("a cancellation is sent after its call, never before, and once")
+  func cancellations() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .zero)
+    #expect(state.handle(.cancelled(1), at: .zero).isEmpty)
+    #expect(state.handle(.sent(1), at: .zero).count == 1)
+    #expect(state.handle(.cancelled(1), at: .zero).isEmpty)
+  }
+
+  @Test("a message lost on the way ends the connection at the next ping")
+  func lostMessages() {
+    var state = opened()
+    var ping = Message(.ping, epoch: 7, body: [1, 0, 0, 0, 0, 0, 0, 0])
+    #expect(closing(state.handle(.received(ping), at: .zero))?.code == .workerLost)
+    state = opened()
+    _ = state.handle(.received(Message(.call, epoch: 7, call: 1)), at: .zero)
+    #expect(closing(state.handle(.received(ping), at: .zero)) == nil)
+    ping.body = []
+    #expect(closing(state.handle(.received(ping), at: .zero)) != nil)
+  }
+
+  @Test("draining refuses new calls, and closes when the last one has ended")
+  func draining() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .zero)
+    _ = state.handle(.received(Message(.call, epoch: 7, call: 1)), at: .zero)
+    #expect(closing(state.handle(.drained, at: .zero)) == nil)
+    #expect(failure(of: 2, in: state.handle(.call(2, timeLeft: nil), at: .zero))?.code == .stopped)
+    #expect(closing(state.handle(.received(Message(.reply, epoch: 7, call: 1)), at: .zero)) == nil)
+    _ = state.handle(.served(Message(.reply, call: 1)), at: .zero)
+    #expect(closing(state.handle(.sentAnswer, at: .zero)) != nil)
+  }
+
+  @Test("a number is new once, and the memory of numbers is bounded")
+  func seenNumbers() {
+    var seen = SeenNumbers()
+    #expect(seen.insert(2) && seen.insert(1) && !seen.insert(1) && !seen.insert(2))
+    for number in stride(from: UInt64(10), to: 100_000, by: 2) { _ = seen.insert(number) }
+    #expect(!seen.insert(99_998))
+    #expect(!seen.insert(5))
+  }
+}
