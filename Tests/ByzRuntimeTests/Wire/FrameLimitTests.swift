@@ -2,6 +2,7 @@ import ByzRuntime
 import ByzTensor
 import Foundation
 import Testing
+
 @Suite("FrameReader's limits", .timeLimit(.minutes(1)))
 struct FrameLimitTests {
   private static let limits = {

@@ -190,6 +190,13 @@ struct WireCoderTests {
         #expect(error == nil)
       }
     }
+    #expect(decoding([Int].self, .array([.int(1), .unsigned(2)])) == nil)
+    #expect(decoding([Double].self, .array([.double(1), .float(2)])) == nil)
+    if case .typeMismatch(_, let context) = decoding([Int].self, .array([.int(1), .double(2)])) {
+      #expect(context.codingPath.map(\.stringValue) == ["Index 1"])
+    } else {
+      Issue.record("a double among integers")
+    }
     #expect(decoding(UInt.self, .int(-1)) != nil)
     #expect(decoding(Int.self, .unsigned(.max)) != nil)
     #expect(decoding(Double.self, .float(0.5)) == nil)
@@ -235,6 +242,10 @@ struct WireCoderTests {
     let tree = try encoder.encode(Link(length: 10))
     _ = try WireValue(parsing: tree.serialized(), limits: limits)
     #expect(throws: EncodingError.self) { try encoder.encode(Link(length: 11)) }
+    limits.depth = 2
+    var flat = WireEncoder(limits: limits)
+    _ = try flat.encode([[1]])
+    #expect(throws: EncodingError.self) { try flat.encode([[[1]]]) }
     limits.depth = 6
     var lower = WireEncoder(limits: limits)
     _ = try lower.encode(Tower())
