@@ -116,7 +116,35 @@ struct DecodingField {
     if type == [UInt8].self, case .bytes(let bytes) = value, let value = bytes as? Value {
       return value
     }
+    if type == [Int].self,
+      let value = numbers({ if case .int(let number) = $0 { Int(exactly: number) } else { nil } })
+        as? Value
+    {
+      return value
+    }
+    if type == [Double].self,
+      let value = numbers({ if case .double(let number) = $0 { number } else { nil } }) as? Value
+    {
+      return value
+    }
+    if type == [Float].self,
+      let value = numbers({ if case .float(let number) = $0 { number } else { nil } }) as? Value
+    {
+      return value
+    }
     return try Value(from: node())
+  }
+
+  /// The numbers of an array if all are of one kind; if not, each has to be looked at, and may be wrong.
+  private func numbers<Number>(_ convert: (WireValue) -> Number?) -> [Number]? {
+    guard case .array(let values) = value else { return nil }
+    var numbers: [Number] = []
+    numbers.reserveCapacity(values.count)
+    for value in values {
+      guard let number = convert(value) else { return nil }
+      numbers.append(number)
+    }
+    return numbers
   }
 
   func bool() throws -> Bool {

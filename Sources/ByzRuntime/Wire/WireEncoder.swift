@@ -37,6 +37,8 @@ package struct WireEncoder: Sendable {
 final class EncodingRun {
   let segments: TensorSegments
   let maximumDepth: Int
+  /// Made when it is first asked for: only tensors do.
+  fileprivate lazy var userInfo: [CodingUserInfoKey: Any] = [TensorSegments.key: segments]
   /// What went wrong where nothing can be thrown.
   fileprivate(set) var failure: EncodingError?
 
@@ -46,10 +48,19 @@ final class EncodingRun {
   }
 
   fileprivate func tree<Value: Encodable>(of value: Value) throws -> WireValue {
-    if let tree = WireValue(directly: value) { return tree }
+    if let tree = try directTree(of: value, depth: 0, path: []) { return tree }
     let root = EncodingNode(self)
     try value.encode(to: root)
     return try root.finished()
+  }
+
+  /// The tree of a value that needs no encoder.
+  fileprivate func directTree<Value: Encodable>(
+    of value: Value, depth: Int, path: @autoclosure () -> [any CodingKey]
+  ) throws -> WireValue? {
+    let tree = WireValue(directly: value)
+    if case .array = tree, depth >= maximumDepth { throw tooDeep(path()) }
+    return tree
   }
 
   fileprivate func tooDeep(_ path: [any CodingKey]) -> EncodingError {
@@ -92,7 +103,7 @@ final class EncodingNode: Encoder {
     return if let key { path + [key] } else { path }
   }
 
-  var userInfo: [CodingUserInfoKey: Any] { [TensorSegments.key: run.segments] }
+  var userInfo: [CodingUserInfoKey: Any] { run.userInfo }
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
     become(.map)
@@ -131,10 +142,10 @@ final class EncodingNode: Encoder {
 
   /// The tree of a value inside of this one.
   func tree<Value: Encodable>(of value: Value, key: (any CodingKey)?) throws -> WireValue {
-    if let tree = WireValue(directly: value) { return tree }
     if let failure = run.failure { throw failure }
-    let node = EncodingNode(
-      run, parent: self, key: key, depth: form == .empty ? depth : depth + 1)
+    let depth = form == .empty ? depth : depth + 1
+    if let tree = try run.directTree(of: value, depth: depth, path: codingPath) { return tree }
+    let node = EncodingNode(run, parent: self, key: key, depth: depth)
     try value.encode(to: node)
     return try node.finished()
   }
@@ -189,6 +200,12 @@ extension WireValue {
       self = .string(value)
     } else if Value.self == [UInt8].self, let value = value as? [UInt8] {
       self = .bytes(value)
+    } else if Value.self == [Int].self, let value = value as? [Int] {
+      self = .array(value.map { .int(Int64($0)) })
+    } else if Value.self == [Double].self, let value = value as? [Double] {
+      self = .array(value.map(WireValue.double))
+    } else if Value.self == [Float].self, let value = value as? [Float] {
+      self = .array(value.map(WireValue.float))
     } else {
       return nil
     }
