@@ -27,12 +27,15 @@ let package = Package(
     .target(name: "CByzBLAS", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // zlib, loaded at run time.
     .target(name: "CByzZlib", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
-    // Tensors, files, random numbers.
+    // Processes, sockets, shared memory: what the system offers and Swift cannot say well.
+    .target(name: "CByzSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // Tensors, files, random numbers, shared memory.
     .target(
-      name: "ByzTensor", dependencies: ["CByzKernels", "CByzBLAS", "CByzZlib"],
+      name: "ByzTensor", dependencies: ["CByzKernels", "CByzBLAS", "CByzSystem", "CByzZlib"],
       swiftSettings: settings),
     // Graph, scheduler, pool.
-    .target(name: "ByzRuntime", dependencies: ["ByzTensor"], swiftSettings: settings),
+    .target(
+      name: "ByzRuntime", dependencies: ["ByzTensor", "CByzSystem"], swiftSettings: settings),
     // Rules, attacks, models, data, parameter server.
     .target(name: "ByzKit", dependencies: ["ByzRuntime"], swiftSettings: settings),
     // Golden cases: reads and runs them.
