@@ -70,13 +70,24 @@ let package = Package(
     .testTarget(
       name: "CByzKernelsTests", dependencies: ["CByzKernels"], swiftSettings: settings),
     .testTarget(
-      name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels"], swiftSettings: settings),
+      name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels", "CByzSystem"],
+      swiftSettings: settings),
     .testTarget(
       name: "ByzKitTests", dependencies: ["ByzKit", "ByzTensor", "ByzTestSupport"],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),
-    .testTarget(name: "ByzRuntimeTests", dependencies: ["ByzRuntime"], swiftSettings: settings),
+    // Child processes of the tests run a program of a test instead of all tests.
+    .target(
+      name: "ByzWorkerHook", path: "Tests/ByzWorkerHook",
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
+      name: "ByzWorkerSupport", dependencies: ["ByzRuntime", "ByzWorkerHook"],
+      path: "Tests/ByzWorkerSupport", swiftSettings: settings),
+    .testTarget(
+      name: "ByzRuntimeTests",
+      dependencies: ["ByzRuntime", "ByzTensor", "ByzWorkerSupport", "CByzSystem"],
+      swiftSettings: settings),
     .testTarget(
       name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
       swiftSettings: settings),

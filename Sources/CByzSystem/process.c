@@ -92,12 +92,16 @@ int byz_spawn(const char *path, const char *const *arguments, const char *const 
   free(environment);
   for (int i = 0; i < count; i++) byz_close(copies[i]);
   if (error) return -error;
-#if defined(SYS_pidfd_open)
-  *pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);  // close-on-exec by definition
-#else
-  *pidfd = -1;
-#endif
+  *pidfd = byz_open_process(*pid);
   return 0;
+}
+
+int byz_open_process(pid_t pid) {
+#if defined(SYS_pidfd_open)
+  return (int)syscall(SYS_pidfd_open, pid, 0);  // close-on-exec by definition
+#else
+  return -1;
+#endif
 }
 
 int byz_kill(pid_t pid, int pidfd) {
@@ -130,6 +134,7 @@ int byz_spawn(const char *path, const char *const *arguments, const char *const 
               const int *fds, int count, int first, pid_t *pid, int *pidfd) {
   return -ENOSYS;
 }
+int byz_open_process(pid_t pid) { return -1; }
 int byz_kill(pid_t pid, int pidfd) { return kill(pid, SIGKILL) ? -errno : 0; }
 int byz_wait_for_exit(int pidfd, int milliseconds) { return -ENOSYS; }
 int byz_die_with_parent(int socket) { return -ENOSYS; }

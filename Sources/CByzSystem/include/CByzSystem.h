@@ -32,6 +32,9 @@ int byz_spawn(const char *_Nullable path, const char *_Nullable const *_Nonnull 
               const char *_Nullable const *_Nonnull additions, const int *_Nonnull fds, int count,
               int first, pid_t *pid, int *pidfd);
 
+/// A descriptor of a process for byz_wait_for_exit; -1 where the kernel has none.
+int byz_open_process(pid_t pid);
+
 /// Kills the process. With a pidfd it is safe at any time; without one, only before it was reaped.
 int byz_kill(pid_t pid, int pidfd);
 
