@@ -36,47 +36,57 @@ struct ArenaStateTests {
       if let range = arena.deallocate(block.lowerBound) { arena.finishDiscarding(range) }
     }
     #expect(arena.usedByteCount == 0)
-    #expect(arena.allocate(size) == 0)
+    let all = arena.allocate(size)
+    #expect(all == 0)
   }
 
   @Test("a block takes memory that is warm before memory that is cold")
   func warmFirst() throws {
     var arena = ArenaState(byteCount: 1 << 20, warmLimit: 1 << 20)
-    let first = try #require(arena.allocate(100_000))
-    let second = try #require(arena.allocate(1000))
-    _ = arena.deallocate(first)
-    #expect(arena.allocate(50_000) == first)
-    #expect(arena.warmByteCount < 100_032)
-    _ = arena.deallocate(second)
+    let (first, behind) = (arena.allocate(100_000), arena.allocate(1000))
+    _ = arena.deallocate(try #require(first))
+    let again = arena.allocate(50_000)
+    #expect(again == first)
+    #expect(arena.warmByteCount < 50_100)
+    #expect(behind != nil)
   }
 
   @Test("the smallest gap that is large enough is taken")
   func bestFit() throws {
     var arena = ArenaState(byteCount: 1 << 20, warmLimit: 1 << 20)
-    let blocks = try [10_000, 64, 4000, 64, 6000, 64].map { try #require(arena.allocate($0)) }
+    var blocks: [Int] = []
+    for size in [10_000, 64, 4000, 64, 6000, 64] {
+      let block = arena.allocate(size)
+      blocks.append(try #require(block))
+    }
     for index in [0, 2, 4] { _ = arena.deallocate(blocks[index]) }
-    #expect(arena.allocate(3900) == blocks[2])
-    #expect(arena.allocate(5000) == blocks[4])
+    let (small, medium) = (arena.allocate(3900), arena.allocate(5000))
+    #expect(small == blocks[2])
+    #expect(medium == blocks[4])
   }
 
   @Test("what exceeds the bound of warm memory is discarded, and not given out meanwhile")
   func discard() throws {
     var arena = ArenaState(byteCount: 8 << 20, warmLimit: 1 << 20)
-    let block = try #require(arena.allocate(8 << 20))
-    let range = try #require(arena.deallocate(block))
+    let block = arena.allocate(8 << 20)
+    let discarded = arena.deallocate(try #require(block))
+    let range = try #require(discarded)
     #expect(range == 1 << 20..<8 << 20)
-    #expect(arena.allocate(2 << 20) == nil)
+    let meanwhile = arena.allocate(2 << 20)
+    #expect(meanwhile == nil)
     arena.finishDiscarding(range)
     #expect(arena.warmByteCount == 1 << 20)
-    #expect(arena.allocate(8 << 20) == 0)
+    let all = arena.allocate(8 << 20)
+    #expect(all == 0)
   }
 
   @Test("nothing is given out that is not there", arguments: [0, 63, 64, 4096])
   func full(size: Int) {
     var arena = ArenaState(byteCount: size, warmLimit: 0)
-    #expect(arena.allocate(size + 1) == nil)
-    #expect(arena.allocate(-1) == nil)
-    #expect((arena.allocate(1) != nil) == (size >= 64))
+    let (tooLarge, negative, one) = (arena.allocate(size + 1), arena.allocate(-1), arena.allocate(1))
+    #expect(tooLarge == nil)
+    #expect(negative == nil)
+    #expect((one != nil) == (size >= 64))
   }
 }
 

@@ -48,7 +48,8 @@ struct LinkPair {
     arena = try SharedArena(byteCount: arenaByteCount)
     otherArena = try SharedArena(byteCount: arenaByteCount)
     var sockets: [CInt] = [-1, -1]
-    #expect(byz_socket_pair(&sockets) == 0)
+    let status = byz_socket_pair(&sockets)
+    #expect(status == 0)
     here = ProcessLink(
       peerName: "there", socket: sockets[0], arena: arena,
       peerMemory: try MappedArena(fileDescriptor: otherArena.fileDescriptor), child: nil,
