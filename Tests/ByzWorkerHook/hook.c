@@ -3,10 +3,12 @@
 #define _GNU_SOURCE
 #include "ByzWorkerHook.h"
 
-#if defined(__linux__) && defined(__GLIBC__)
+#include <string.h>
+
+// Only known once a header of the C library has been read.
+#if defined(__GLIBC__)
 
 #include <dlfcn.h>
-#include <string.h>
 
 typedef int (*main_function)(int, char **, char **);
 typedef int (*start_function)(main_function, int, char **, void (*)(void), void (*)(void),

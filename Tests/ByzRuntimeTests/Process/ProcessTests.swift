@@ -105,7 +105,7 @@ struct ProcessTests {
 
   @Test("processes that were started and killed leave nothing behind")
   func cycles() async throws {
-    let count = getenv("BYZKIT_CAMPAIGN") == nil ? 20 : 1000
+    let count = getenv("BYZKIT_CAMPAIGN") == nil ? 200 : 1000
     let (link, inbox) = try await open(CycleProgram.self)
     link.send(Message(.call, call: UInt64(count)))
     let report = try await inbox.next()

@@ -73,6 +73,8 @@ enum CycleProgram: TestWorkerProgram {
           try await cycle(3)
           let before = Leftovers.now()
           try await cycle(Int(message.call))
+          // The threads of the last link may still be on their last lines.
+          _ = await eventually { Leftovers.now() == before }
           let report = "\(before)\n\(Leftovers.now())"
           toParent.withLock { $0 }?.send(Message(.reply, body: Array(report.utf8)))
         } catch {
@@ -114,7 +116,7 @@ private final class Mailbox: LinkReceiver {
 }
 
 /// What a process that forgets to clean up has more and more of.
-private struct Leftovers: CustomStringConvertible {
+private struct Leftovers: Equatable, CustomStringConvertible {
   var descriptors: Int
   var mappings: Int
   var sharedMemoryFiles: Int
@@ -123,16 +125,21 @@ private struct Leftovers: CustomStringConvertible {
   static func now() -> Leftovers {
     Leftovers(
       descriptors: entries("/proc/self/fd"), mappings: sharedMappings(),
-      sharedMemoryFiles: entries("/dev/shm"), children: waitableChildren())
+      sharedMemoryFiles: entries("/dev/shm", containing: "byzkit"), children: waitableChildren())
   }
 
   var description: String { "\(descriptors) \(mappings) \(sharedMemoryFiles) \(children)" }
 
-  private static func entries(_ path: String) -> Int {
+  private static func entries(_ path: String, containing part: String = "") -> Int {
     guard let directory = opendir(path) else { return 0 }
     defer { closedir(directory) }
     var count = 0
-    while readdir(directory) != nil { count += 1 }
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if part.isEmpty || name.contains(part) { count += 1 }
+    }
     return count
   }
 
@@ -142,9 +149,8 @@ private struct Leftovers: CustomStringConvertible {
     defer { fclose(file) }
     var (count, line) = (0, [CChar](repeating: 0, count: 4096))
     while fgets(&line, CInt(line.count), file) != nil {
-      if line.withUnsafeBufferPointer({ String(cString: $0.baseAddress!) }).contains("byzkit") {
-        count += 1
-      }
+      let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      if text.contains("byzkit") { count += 1 }
     }
     return count
   }
