@@ -27,12 +27,15 @@ let package = Package(
     .target(name: "CByzBLAS", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // zlib, loaded at run time.
     .target(name: "CByzZlib", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
-    // Tensors, files, random numbers.
+    // Processes, sockets, shared memory: what the system offers and Swift cannot say well.
+    .target(name: "CByzSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // Tensors, files, random numbers, shared memory.
     .target(
-      name: "ByzTensor", dependencies: ["CByzKernels", "CByzBLAS", "CByzZlib"],
+      name: "ByzTensor", dependencies: ["CByzKernels", "CByzBLAS", "CByzSystem", "CByzZlib"],
       swiftSettings: settings),
     // Graph, scheduler, pool.
-    .target(name: "ByzRuntime", dependencies: ["ByzTensor"], swiftSettings: settings),
+    .target(
+      name: "ByzRuntime", dependencies: ["ByzTensor", "CByzSystem"], swiftSettings: settings),
     // Rules, attacks, models, data, parameter server.
     .target(name: "ByzKit", dependencies: ["ByzRuntime"], swiftSettings: settings),
     // Golden cases: reads and runs them.
@@ -67,13 +70,24 @@ let package = Package(
     .testTarget(
       name: "CByzKernelsTests", dependencies: ["CByzKernels"], swiftSettings: settings),
     .testTarget(
-      name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels"], swiftSettings: settings),
+      name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels", "CByzSystem"],
+      swiftSettings: settings),
     .testTarget(
       name: "ByzKitTests", dependencies: ["ByzKit", "ByzTensor", "ByzTestSupport"],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),
-    .testTarget(name: "ByzRuntimeTests", dependencies: ["ByzRuntime"], swiftSettings: settings),
+    // Child processes of the tests run a program of a test instead of all tests.
+    .target(
+      name: "ByzWorkerHook", path: "Tests/ByzWorkerHook",
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
+      name: "ByzWorkerSupport", dependencies: ["ByzRuntime", "ByzWorkerHook"],
+      path: "Tests/ByzWorkerSupport", swiftSettings: settings),
+    .testTarget(
+      name: "ByzRuntimeTests",
+      dependencies: ["ByzRuntime", "ByzTensor", "ByzWorkerSupport", "CByzSystem"],
+      swiftSettings: settings),
     .testTarget(
       name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
       swiftSettings: settings),

@@ -140,7 +140,7 @@ package final class ThreadExecutor: TaskExecutor, SerialExecutor {
 
   /// The thread's whole life.
   private func runJobs() {
-    setThreadName()
+    setNameOfThread(name)
     let (task, serial) = (asUnownedTaskExecutor(), asUnownedSerialExecutor())
     while true {
       let jobs = nextJobs()
@@ -168,17 +168,5 @@ package final class ThreadExecutor: TaskExecutor, SerialExecutor {
       state.isIdle = true
       return nil
     }
-  }
-
-  /// Names the thread for debuggers and profilers. Linux keeps 15 bytes: the last ones, which hold
-  /// the worker's number.
-  private func setThreadName() {
-    #if canImport(Darwin)
-      pthread_setname_np(name)
-    #else
-      guard let file = fopen("/proc/thread-self/comm", "w") else { return }
-      fputs(String(decoding: name.utf8.suffix(15), as: UTF8.self), file)
-      fclose(file)
-    #endif
   }
 }

@@ -1,0 +1,56 @@
+#define _GNU_SOURCE
+#include "CByzSystem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+
+int byz_socket_pair(int sockets[2]) {
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets)) return -errno;
+  // The system grants what its own limit allows; the default is a quarter of that or less.
+  const int size = 4 << 20;
+  for (int i = 0; i < 2; i++) setsockopt(sockets[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  return 0;
+}
+
+ssize_t byz_send(int socket, const struct iovec *pieces, int count) {
+  struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = (size_t)count};
+  ssize_t sent;
+  do sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent < 0 ? -errno : sent;
+}
+
+#else
+
+int byz_socket_pair(int sockets[2]) { return -ENOSYS; }
+ssize_t byz_send(int socket, const struct iovec *pieces, int count) { return -ENOSYS; }
+
+#endif
+
+int byz_close_on_exec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0; }
+
+ssize_t byz_receive(int socket, void *bytes, size_t count) {
+  ssize_t received;
+  do received = recv(socket, bytes, count, 0);
+  while (received < 0 && errno == EINTR);
+  return received < 0 ? -errno : received;
+}
+
+int byz_wait_until_writable(int socket) {
+  struct pollfd event = {.fd = socket, .events = POLLOUT};
+  int ready;
+  do ready = poll(&event, 1, -1);
+  while (ready < 0 && errno == EINTR);
+  return ready < 0 ? -errno : 0;
+}
+
+void byz_shut_down(int socket, bool both) { shutdown(socket, both ? SHUT_RDWR : SHUT_WR); }
+
+void byz_close(int fd) {
+  if (fd >= 0) close(fd);
+}

@@ -1,0 +1,154 @@
+import ByzRuntime
+import ByzTensor
+import ByzWorkerSupport
+import CByzSystem
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+@Suite("Child processes", .timeLimit(.minutes(1)))
+struct ProcessTests {
+  @Test("a child answers, with tensors of any size and place")
+  func echo() async throws {
+    let (link, inbox) = try await open(EchoProgram.self)
+    for (call, sizes) in [[], [0], [1, 0, 5000], [20_000, 300_000]].enumerated() {
+      var message = Message.sample(UInt64(call), sizes: sizes)
+      message.segments.append(try Tensor<Float>(repeating: 1, shape: [2000]).sharedCopy().segment)
+      link.send(message)
+      #expect(try await inbox.next().agrees(with: message))
+    }
+    link.close(RuntimeError(.stopped, "The test is over."))
+    #expect(try await inbox.closed().code == .stopped)
+  }
+
+  @Test("what is lent to a child comes back")
+  func leases() async throws {
+    let (link, inbox) = try await open(EchoProgram.self)
+    for call in 0..<10 {
+      link.send(.sample(UInt64(call), sizes: [20_000]))
+      #expect(try await inbox.next().segments.count == 1)
+    }
+    #expect(await eventually { link.lentSegmentCount == 0 })
+    link.close(RuntimeError(.stopped, "The test is over."))
+  }
+
+  @Test("a child that is killed is reported with the signal")
+  func killed() async throws {
+    let (link, inbox) = try await open(EchoProgram.self)
+    link.send(.sample(1, sizes: [1]))
+    _ = try await inbox.next()
+    kill(try identifier(of: link), SIGKILL)
+    let reason = try await inbox.closed()
+    #expect(reason.code == .workerLost)
+    #expect(reason.message.contains("was killed by signal 9"))
+  }
+
+  @Test("a child that exits is reported with its status")
+  func exited() async throws {
+    let (link, inbox) = try await open(ExitProgram.self)
+    link.send(.sample(1, sizes: []))
+    let reason = try await inbox.closed()
+    #expect(reason.code == .workerLost)
+    #expect(reason.message.contains("exited with status 3"))
+  }
+
+  @Test("a child that has finished has been stopped, not lost")
+  func finished() async throws {
+    let (link, inbox) = try await open(EchoProgram.self)
+    link.send(.sample(1, sizes: []))
+    _ = try await inbox.next()
+    link.finish(within: .seconds(5))
+    #expect(try await inbox.closed().code == .stopped)
+  }
+
+  @Test("a child that does not finish is killed")
+  func notFinished() async throws {
+    let (link, inbox) = try await open(DeafProgram.self)
+    link.finish(within: .milliseconds(20))
+    #expect(try await inbox.closed().message.contains("was killed by signal 9"))
+  }
+
+  @Test("closing ends a child that is stopped, before it returns")
+  func stopped() async throws {
+    let (link, inbox) = try await open(EchoProgram.self)
+    link.send(.sample(1, sizes: []))
+    _ = try await inbox.next()
+    let number = try identifier(of: link)
+    kill(number, SIGSTOP)
+    link.close(RuntimeError(.workerLost, "No sign of life."))
+    #expect(kill(number, 0) == -1 && errno == ESRCH)
+    #expect(try await inbox.closed().message == "No sign of life.")
+  }
+
+  @Test("letting go of a link that was never started ends its child")
+  func neverStarted() async throws {
+    var link: ProcessLink? = try await make(DeafProgram.self)
+    let number = try identifier(of: try #require(link))
+    link = nil
+    #expect(kill(number, 0) == -1 && errno == ESRCH)
+  }
+
+  @Test("when a parent is killed, its children end")
+  func orphaned() async throws {
+    let (link, inbox) = try await open(ParentProgram.self)
+    link.send(Message(.call))
+    let grandchild = byz_open_process(pid_t(try await inbox.next().call))
+    defer { byz_close(grandchild) }
+    #expect(grandchild >= 0)
+    #expect(byz_wait_for_exit(grandchild, 0) == 0)
+    kill(try identifier(of: link), SIGKILL)
+    #expect(byz_wait_for_exit(grandchild, 5000) == 1)
+    _ = try await inbox.closed()
+  }
+
+  @Test("processes that were started and killed leave nothing behind")
+  func cycles() async throws {
+    let count = getenv("BYZKIT_CAMPAIGN") == nil ? 200 : 1000
+    let (link, inbox) = try await open(CycleProgram.self)
+    link.send(Message(.call, call: UInt64(count)))
+    let report = try await inbox.next()
+    let lines = String(decoding: report.body, as: UTF8.self).split(separator: "\n")
+    #expect(report.kind == .reply)
+    #expect(lines.count == 2 && lines.first == lines.last, "\(lines)")
+    link.close(RuntimeError(.stopped, "The test is over."))
+  }
+
+  @Test("senders wait while a child does not read")
+  func backPressure() async throws {
+    let (link, inbox) = try await open(DeafProgram.self)
+    for _ in 0..<12 { link.send(Message(.call, body: [UInt8](repeating: 1, count: 1 << 20))) }
+    let waiting = Task { try await link.waitUntilWritable() }
+    link.close(RuntimeError(.stopped, "The test is over."))
+    await #expect(throws: RuntimeError.self) { try await waiting.value }
+    #expect(try await inbox.closed().code == .stopped)
+  }
+
+  @Test("a program that is not there is refused with its path")
+  func noProgram() async throws {
+    let error = await #expect(throws: RuntimeError.self) {
+      try await ProcessBackend(executable: "/nonexistent/worker").openLink(named: "none")
+    }
+    #expect(error?.code == .workerStartFailed)
+    #expect(error?.message.contains("/nonexistent/worker") == true)
+  }
+
+  private func open(
+    _ program: any TestWorkerProgram.Type
+  ) async throws -> (ProcessLink, Inbox) {
+    let link = try await make(program)
+    let inbox = Inbox()
+    link.start(inbox)
+    return (link, inbox)
+  }
+
+  private func make(_ program: any TestWorkerProgram.Type) async throws -> ProcessLink {
+    let link = try await ProcessBackend(running: program).openLink(named: "\(program)")
+    return try #require(link as? ProcessLink)
+  }
+
+  private func identifier(of link: ProcessLink) throws -> pid_t {
+    try #require(link.peerName.split(separator: " ").last.flatMap { pid_t($0) })
+  }
+}

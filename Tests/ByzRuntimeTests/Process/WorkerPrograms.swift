@@ -1,0 +1,163 @@
+import ByzRuntime
+import ByzTensor
+import ByzWorkerSupport
+import CByzSystem
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Answers every message with an equal one.
+enum EchoProgram: TestWorkerProgram {
+  static func run() -> Never { serve { [$0] } }
+}
+
+/// Reads nothing, and does not notice the end of the stream: only a signal ends it.
+enum DeafProgram: TestWorkerProgram {
+  static func run() -> Never {
+    while true { pause() }
+  }
+}
+
+/// Exits with status 3 when it is spoken to.
+enum ExitProgram: TestWorkerProgram {
+  static func run() -> Never { serve { _ in exit(3) } }
+}
+
+/// Starts an echo of its own and says what number it has.
+enum ParentProgram: TestWorkerProgram {
+  private static let links = Monitor<[any Link]>([])
+
+  static func run() -> Never {
+    serve { link in
+      Task {
+        let link = try await ProcessBackend(running: EchoProgram.self).openLink(named: "grandchild")
+        links.withLock { $0.append(link) }
+        let number = UInt64(link.peerName.split(separator: " ").last ?? "") ?? 0
+        toParent.withLock { $0 }?.send(Message(.reply, call: number))
+      }
+      return []
+    }
+  }
+}
+
+/// The link to the parent, once there is one.
+private let toParent = Monitor<ProcessLink?>(nil)
+
+/// Hands every message to `answer` and sends what that returns.
+private func serve(_ answer: @escaping @Sendable (Message) -> [Message]) -> Never {
+  final class Server: LinkReceiver {
+    private let link: ProcessLink
+    private let answer: @Sendable (Message) -> [Message]
+
+    init(link: ProcessLink, answer: @escaping @Sendable (Message) -> [Message]) {
+      self.link = link
+      self.answer = answer
+    }
+
+    func receive(_ message: Message) { for reply in answer(message) { link.send(reply) } }
+    func linkClosed(_ reason: RuntimeError) {}
+  }
+  guard let link = ProcessLink.inherited() else { exit(71) }
+  toParent.withLock { $0 = link }
+  link.start(Server(link: link, answer: answer))
+  while true { pause() }
+}
+
+/// Starts and kills as many processes as it is told, and says what is left over.
+enum CycleProgram: TestWorkerProgram {
+  static func run() -> Never {
+    serve { message in
+      Task {
+        do {
+          try await cycle(3)
+          let before = Leftovers.now()
+          try await cycle(Int(message.call))
+          // The threads of the last link may still be on their last lines.
+          _ = await eventually { Leftovers.now() == before }
+          let report = "\(before)\n\(Leftovers.now())"
+          toParent.withLock { $0 }?.send(Message(.reply, body: Array(report.utf8)))
+        } catch {
+          toParent.withLock { $0 }?.send(Message(.failure, body: Array("\(error)".utf8)))
+        }
+      }
+      return []
+    }
+  }
+
+  private static func cycle(_ count: Int) async throws {
+    for i in 0..<count {
+      let link = try await ProcessBackend(running: EchoProgram.self).openLink(named: "cycle-\(i)")
+      let inbox = Mailbox()
+      link.start(inbox)
+      link.send(Message.sample(UInt64(i), sizes: [20_000]))
+      // Now and then the child gets so far as to answer.
+      if i % 10 == 0 { await inbox.waitForMessage() }
+      link.close(RuntimeError(.stopped, "Next."))
+      await inbox.waitForEnd()
+    }
+  }
+}
+
+/// An inbox without expectations, for processes that are no tests.
+private final class Mailbox: LinkReceiver {
+  private let messages = AsyncStream<Void>.makeStream()
+  private let end = AsyncStream<Void>.makeStream()
+
+  func receive(_ message: Message) { messages.continuation.yield() }
+
+  func linkClosed(_ reason: RuntimeError) {
+    messages.continuation.finish()
+    end.continuation.finish()
+  }
+
+  func waitForMessage() async { for await _ in messages.stream { return } }
+  func waitForEnd() async { for await _ in end.stream {} }
+}
+
+/// What a process that forgets to clean up has more and more of.
+private struct Leftovers: Equatable, CustomStringConvertible {
+  var descriptors: Int
+  var mappings: Int
+  var sharedMemoryFiles: Int
+  var children: Int
+
+  static func now() -> Leftovers {
+    Leftovers(
+      descriptors: entries("/proc/self/fd"), mappings: sharedMappings(),
+      sharedMemoryFiles: entries("/dev/shm", containing: "byzkit"), children: waitableChildren())
+  }
+
+  var description: String { "\(descriptors) \(mappings) \(sharedMemoryFiles) \(children)" }
+
+  private static func entries(_ path: String, containing part: String = "") -> Int {
+    guard let directory = opendir(path) else { return 0 }
+    defer { closedir(directory) }
+    var count = 0
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if part.isEmpty || name.contains(part) { count += 1 }
+    }
+    return count
+  }
+
+  /// Lines that tell of shared memory; the allocator's own come and go with the number of threads.
+  private static func sharedMappings() -> Int {
+    guard let file = fopen("/proc/self/maps", "r") else { return 0 }
+    defer { fclose(file) }
+    var (count, line) = (0, [CChar](repeating: 0, count: 4096))
+    while fgets(&line, CInt(line.count), file) != nil {
+      let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      if text.contains("byzkit") { count += 1 }
+    }
+    return count
+  }
+
+  /// 0 when this process has no children at all, dead or alive.
+  private static func waitableChildren() -> Int {
+    var status: CInt = 0
+    return waitpid(-1, &status, WNOHANG) == -1 && errno == ECHILD ? 0 : 1
+  }
+}
