@@ -21,6 +21,15 @@ package protocol Link: AnyObject, Sendable {
 
   /// Ends the connection without sending what is queued. The receiver is told, once. Calling it again does nothing.
   func close(_ reason: RuntimeError)
+
+  /// The other side has proved who it is: a link that was strict with a stranger applies the limits of a peer from now on. Called
+  /// before the reply to the proof is sent.
+  func authenticated()
+}
+
+extension Link {
+  /// Nothing: the link makes no difference.
+  package func authenticated() {}
 }
 
 /// Who is told what a link receives.
