@@ -15,8 +15,9 @@ import Crypto
 /// umask 077; openssl rand -hex 32 > token        # one line to make one
 /// ```
 ///
-/// Who watches an unencrypted connection can try tokens at leisure, so a token should be random. It does not show itself: printing
-/// one gives its length only. Comparing tokens is for ``TokenAuthenticator``.
+/// Who watches an unencrypted connection can try tokens at leisure, so a token should be random. It
+/// does not show itself: printing one gives its length only. Comparing tokens is for
+/// ``TokenAuthenticator``.
 public struct Token: Sendable {
   /// The fewest bytes a token may have.
   public static let minimumByteCount = 16
@@ -27,16 +28,16 @@ public struct Token: Sendable {
 
   /// A token of these bytes.
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when there are fewer than ``minimumByteCount`` or more than
-  ///   ``maximumByteCount``.
+  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when there are fewer than
+  ///   ``minimumByteCount`` or more than ``maximumByteCount``.
   public init(_ bytes: some Sequence<UInt8>) throws(RuntimeError) {
     try self.init(bytes, from: "A token")
   }
 
   /// The token in a file, without white space around it.
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when the file cannot be read, when others than its owner can read or
-  ///   write it, or when the token is too short or too long.
+  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when the file cannot be read, when others
+  ///   than its owner can read or write it, or when the token is too short or too long.
   public init(contentsOfFile path: String) throws(RuntimeError) {
     let name = "The token file \(path)"
     // Not blocked by a pipe without a writer; what is no regular file is refused below.
@@ -54,8 +55,10 @@ public struct Token: Sendable {
     guard status.st_mode & 0o077 == 0 else {
       throw RuntimeError(
         .invalidConfiguration,
-        "\(name) has mode \(String(status.st_mode & 0o777, radix: 8)), so that others than its owner may use it: "
-          + "chmod 600 \(path), and make a new token if others could read this one.")
+        """
+        \(name) has mode \(String(status.st_mode & 0o777, radix: 8)), so that others than its owner \
+        may use it: chmod 600 \(path), and make a new token if others could read this one.
+        """)
     }
     var bytes = [UInt8](repeating: 0, count: Token.maximumByteCount + 2)
     var count = 0
@@ -75,7 +78,8 @@ public struct Token: Sendable {
     try self.init(Token.trimmed(bytes[..<count]), from: name)
   }
 
-  /// The token in an environment variable, without white space around it; nil when there is no such variable.
+  /// The token in an environment variable, without white space around it; nil when there is no such
+  /// variable.
   ///
   /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when the token is too short or too long.
   public static func inEnvironment(
@@ -91,8 +95,10 @@ public struct Token: Sendable {
     guard (Token.minimumByteCount...Token.maximumByteCount).contains(bytes.count) else {
       throw RuntimeError(
         .invalidConfiguration,
-        "\(name) has \(bytes.count) bytes, and must have \(Token.minimumByteCount) to \(Token.maximumByteCount): "
-          + "openssl rand -hex 32 makes one.")
+        """
+        \(name) has \(bytes.count) bytes, and must have \(Token.minimumByteCount) to \
+        \(Token.maximumByteCount): openssl rand -hex 32 makes one.
+        """)
     }
     key = SymmetricKey(data: bytes)
   }

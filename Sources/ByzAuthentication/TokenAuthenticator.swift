@@ -10,11 +10,13 @@ import Crypto
 /// server → client   4 │ HMAC(token, "server" …)                33 bytes
 /// ```
 ///
-/// Each proof is HMAC-SHA256 over the name of the protocol, the role of who proves, and messages 1 and 2 whole. A recorded proof
-/// is worth nothing because the other side's nonce is new each time; a proof sent back to its maker is worth nothing because it
-/// names the other role. The client proves first: who does not hold the token gets 32 random bytes from a server and no more.
+/// Each proof is HMAC-SHA256 over the name of the protocol, the role of who proves, and messages 1
+/// and 2 whole. A recorded proof is worth nothing because the other side's nonce is new each time;
+/// a proof sent back to its maker is worth nothing because it names the other role. The client
+/// proves first: who does not hold the token gets 32 random bytes from a server and no more.
 ///
-/// It says who is at the other end when the proof is made, and does not protect what follows: off one machine it needs TLS below.
+/// It says who is at the other end when the proof is made, and does not protect what follows: off
+/// one machine it needs TLS below.
 package struct TokenAuthenticator: LinkAuthenticator {
   /// Which side this is.
   package enum Role: String, Hashable, Sendable {
@@ -46,7 +48,8 @@ package struct TokenAuthenticator: LinkAuthenticator {
   /// One side of one proof, with a fresh nonce.
   package init(role: Role, token: Token) {
     var random = SystemRandomNumberGenerator()
-    let nonce = (0..<Self.nonceByteCount).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+    let nonce = (0..<Self.nonceByteCount).map { _ in UInt8.random(in: .min ... .max, using: &random)
+    }
     self.init(role: role, token: token, nonce: nonce)
   }
 
@@ -106,7 +109,8 @@ package struct TokenAuthenticator: LinkAuthenticator {
         for: Self.statement(of: role, over: transcript), using: token.key))
   }
 
-  /// What a proof is made over. Every part has a fixed length but the role, and neither role is the beginning of the other.
+  /// What a proof is made over. Every part has a fixed length but the role, and neither role is the
+  /// beginning of the other.
   private static func statement(of role: Role, over transcript: [UInt8]) -> [UInt8] {
     Array("ByzKit token proof 1, \(role.rawValue):".utf8) + transcript
   }
@@ -114,8 +118,10 @@ package struct TokenAuthenticator: LinkAuthenticator {
   private func check(_ body: [UInt8], tag: UInt8, byteCount: Int) throws(RuntimeError) {
     guard body.first == tag, body.count == byteCount else {
       throw failure(
-        "step \(tag) of \(byteCount) bytes was expected, and \(body.count) bytes came that begin with "
-          + "\(body.first.map(String.init) ?? "nothing")")
+        """
+        step \(tag) of \(byteCount) bytes was expected, and \(body.count) bytes came that begin with \
+        \(body.first.map(String.init) ?? "nothing")
+        """)
     }
   }
 

@@ -1,7 +1,7 @@
 /// Who may connect: counts connections in total and by party, and how fast a party makes them.
 ///
-/// A value without clock or sockets. What it remembers is bounded: a number per party that is connected, and one per party that has
-/// connected within the second.
+/// A value without clock or sockets. What it remembers is bounded: a number per party that is
+/// connected, and one per party that has connected within the second.
 package struct ConnectionGate: Sendable {
   /// Why a connection is closed unanswered.
   package enum Refusal: Hashable, Sendable {
@@ -28,8 +28,8 @@ package struct ConnectionGate: Sendable {
     maxAcceptsPerSecond = options.maxAcceptsPerSecondPerAddress
   }
 
-  /// A connection from `party` at a time, in whole seconds of a clock that does not go back. Nil means that it counts from now on
-  /// until ``release(_:)``.
+  /// A connection from `party` at a time, in whole seconds of a clock that does not go back. Nil
+  /// means that it counts from now on until ``release(_:)``.
   package mutating func admit(_ party: [UInt8], second now: UInt64) -> Refusal? {
     if isClosing { return .closing }
     if now != second {

@@ -1,4 +1,5 @@
-/// Whether a message that has begun arrives fast enough. A value without a clock: every time comes in, in nanoseconds.
+/// Whether a message that has begun arrives fast enough. A value without a clock: every time comes
+/// in, in nanoseconds.
 package struct FrameProgress: Sendable {
   /// What is known at some moment.
   package enum Verdict: Hashable, Sendable {

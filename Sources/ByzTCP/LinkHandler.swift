@@ -3,7 +3,8 @@ import NIOCore
 import NIOPosix
 import NIOTLS
 
-/// The end of a connection's pipeline: bytes in, messages out, and the other way round. All of it runs on the connection's event loop.
+/// The end of a connection's pipeline: bytes in, messages out, and the other way round. All of it
+/// runs on the connection's event loop.
 final class LinkHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -105,7 +106,11 @@ final class LinkHandler: ChannelInboundHandler {
     finish(
       RuntimeError(
         .deadlineExceeded,
-        "\(peerName) did not say who it is within \(timeout): see TCPListenerOptions.handshakeTimeout."))
+        """
+        \(peerName) did not say who it is within \(timeout): see \
+        TCPListenerOptions.handshakeTimeout.
+        """
+      ))
   }
 
   /// Ends the connection and tells the receiver, once. Not called from within `receive`.
@@ -127,10 +132,9 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   private var closedByPeer: RuntimeError {
-    RuntimeError(
-      .workerLost,
-      "\(link?.peerName ?? peerName) closed the connection\(reader.isAmidMessage ? " in the middle of a message" : "")."
-    )
+    let moment = reader.isAmidMessage ? " in the middle of a message" : ""
+    return RuntimeError(
+      .workerLost, "\(link?.peerName ?? peerName) closed the connection\(moment).")
   }
 
   // MARK: - In
@@ -227,7 +231,10 @@ final class LinkHandler: ChannelInboundHandler {
       finish(
         RuntimeError(
           .deadlineExceeded,
-          "\(link?.peerName ?? peerName) sent only \(byteCount) bytes of a message in \(settings.progress?.interval ?? .zero): see TCPListenerOptions.minimumBytesPerSecond."
+          """
+          \(link?.peerName ?? peerName) sent only \(byteCount) bytes of a message in \
+          \(settings.progress?.interval ?? .zero): see TCPListenerOptions.minimumBytesPerSecond.
+          """
         ))
     case .idle?, nil:
       break
@@ -246,8 +253,8 @@ final class LinkHandler: ChannelInboundHandler {
 
   // MARK: - Out
 
-  /// What one chunk holds at most: large enough for few system calls, small enough to stay in the processor's cache between being
-  /// copied and being written.
+  /// What one chunk holds at most: large enough for few system calls, small enough to stay in the
+  /// processor's cache between being copied and being written.
   private static let chunkByteCount = 256 << 10
   /// What is written before the other connections of the event loop have their turn.
   private static let turnByteCount = 4 << 20

@@ -24,8 +24,9 @@ struct LinkSettings: Sendable {
     return strangers
   }
 
-  /// What every socket is told: small messages at once, and a question now and then whether the other machine is still there. The size
-  /// of the buffers is left to the kernel, whose own choice grows further than what may be asked for.
+  /// What every socket is told: small messages at once, and a question now and then whether the
+  /// other machine is still there. The size of the buffers is left to the kernel, whose own choice
+  /// grows further than what may be asked for.
   static let socketOptions: [(ChannelOptions.Types.SocketOption, SocketOptionValue)] = [
     (.tcpOption(.tcp_nodelay), 1), (.socketOption(.so_keepalive), 1),
   ]

@@ -7,7 +7,8 @@ struct OutgoingMessage: Sendable {
   private let head: [UInt8]
   private let segments: [Segment]
   let byteCount: Int
-  /// The part that is being written, 0 for the head and i + 1 for segment i, and how much of it has been.
+  /// The part that is being written, 0 for the head and i + 1 for segment i, and how much of it has
+  /// been.
   private var part = 0
   private var written = 0
 
@@ -41,8 +42,9 @@ struct OutgoingMessage: Sendable {
   }
 }
 
-/// The messages that wait to be written, handed out in chunks: many small ones in one, a large one in many. Tensors are copied chunk
-/// by chunk as the socket takes them, so what waits takes no memory beside the tensors'.
+/// The messages that wait to be written, handed out in chunks: many small ones in one, a large one
+/// in many. Tensors are copied chunk by chunk as the socket takes them, so what waits takes no
+/// memory beside the tensors'.
 struct Outgoing {
   private var messages = CircularBuffer<OutgoingMessage>()
   /// What is left to write.

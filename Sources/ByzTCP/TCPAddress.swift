@@ -23,7 +23,11 @@ public struct TCPAddress: Hashable, Sendable {
     func refusal(_ reason: String) -> RuntimeError {
       RuntimeError(
         .invalidConfiguration,
-        "\"\(text)\" is no address: \(reason). The form is host:port or tcp://host:port, such as worker-3:29000 or [::1]:29000.")
+        """
+        "\(text)" is no address: \(reason). The form is host:port or tcp://host:port, such as \
+        worker-3:29000 or [::1]:29000.
+        """
+      )
     }
     let rest = text.hasPrefix("tcp://") ? text.dropFirst("tcp://".count) : text[...]
     guard let colon = rest.lastIndex(of: ":") else { throw refusal("it has no port") }
@@ -86,8 +90,8 @@ extension SocketAddress {
     }
   }
 
-  /// Whom limits per address count as one: an IPv4 address, or the 64 bits of an IPv6 network, since whoever has one of its
-  /// addresses has them all.
+  /// Whom limits per address count as one: an IPv4 address, or the 64 bits of an IPv6 network,
+  /// since whoever has one of its addresses has them all.
   var party: [UInt8] {
     switch self {
     case .v4: networkBytes
@@ -101,7 +105,8 @@ extension SocketAddress {
       && networkBytes.starts(with: [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF])
   }
 
-  /// The IP address as it travels: behind family and port in an IPv4 socket address, and behind the flow label too in an IPv6 one.
+  /// The IP address as it travels: behind family and port in an IPv4 socket address, and behind the
+  /// flow label too in an IPv6 one.
   private var networkBytes: [UInt8] {
     let range: Range<Int>
     switch self {

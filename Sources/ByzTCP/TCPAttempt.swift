@@ -9,7 +9,8 @@ struct TCPAttempt: Sendable {
   let options: TCPOptions
   let context: NIOSSLContext?
 
-  /// The channels of the attempt, more than one while a host's addresses are tried side by side, so that cancellation can end them.
+  /// The channels of the attempt, more than one while a host's addresses are tried side by side, so
+  /// that cancellation can end them.
   private let channels = Monitor<[any Channel]>([])
 
   init(address: TCPAddress, options: TCPOptions, context: NIOSSLContext?) {
@@ -79,7 +80,10 @@ struct TCPAttempt: Sendable {
     else { return }
     throw RuntimeError(
       .invalidConfiguration,
-      "tcp://\(address) is another machine, and the connection would not be encrypted: give TCPOptions.tls, or set TCPOptions.insecure where nobody else is on the network."
+      """
+      tcp://\(address) is another machine, and the connection would not be encrypted: give \
+      TCPOptions.tls, or set TCPOptions.insecure where nobody else is on the network.
+      """
     )
   }
 }

@@ -7,7 +7,8 @@ import NIOSSL
 /// Starts workers on another machine, over TCP.
 ///
 /// ```swift
-/// .tcp("worker-3:29000", TCPOptions(tls: TLSOptions(trustRootsFile: "ca.pem"), token: try .inEnvironment()))
+/// let tls = TLSOptions(trustRootsFile: "ca.pem")
+/// .tcp("worker-3:29000", TCPOptions(tls: tls, token: try .inEnvironment()))
 /// ```
 public struct TCPBackend: WorkerBackend {
   /// Where the worker listens; or why the text that was given is no address.
@@ -45,7 +46,8 @@ public struct TCPBackend: WorkerBackend {
 extension WorkerBackend where Self == TCPBackend {
   /// A worker that listens at `host:port`.
   ///
-  /// A text that is no address is refused when the first connection is made; ``TCPAddress/init(_:)`` checks it before.
+  /// A text that is no address is refused when the first connection is made;
+  /// ``TCPAddress/init(_:)`` checks it before.
   public static func tcp(_ address: String, _ options: TCPOptions = TCPOptions()) -> TCPBackend {
     TCPBackend(text: address, options: options)
   }
@@ -68,7 +70,8 @@ extension TCPBackend: LinkBackend {
     let address = try address.get()
     guard address.port > 0 else {
       throw RuntimeError(
-        .invalidConfiguration, "tcp://\(address): nobody listens on port 0. Give the worker's port.")
+        .invalidConfiguration, "tcp://\(address): nobody listens on port 0. Give the worker's port."
+      )
     }
     var backOff = BackOff(options.retry)
     var attempts = 1

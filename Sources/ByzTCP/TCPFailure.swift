@@ -31,19 +31,26 @@ struct ConnectFailure: Error {
       case (_, ECONNREFUSED?):
         failure(
           .workerStartFailed,
-          "connection refused. Start a worker there that listens on port \(address.port), and check its address: by default it listens on loopback only."
+          """
+          connection refused. Start a worker there that listens on port \(address.port), and check \
+          its address: by default it listens on loopback only.
+          """
         )
       case (_, EHOSTUNREACH?), (_, ENETUNREACH?):
         failure(.workerStartFailed, "no way to this host. Check the network and the address.")
       case (ChannelError.connectTimeout?, _), (_, ETIMEDOUT?):
         failure(
           .workerStartFailed,
-          "no answer within \(timeout). A firewall may drop the packets, or the network is slow: raise TCPOptions.connectTimeout."
+          """
+          no answer within \(timeout). A firewall may drop the packets, or the network is slow: \
+          raise TCPOptions.connectTimeout.
+          """
         )
       case (is SocketAddressError, _):
         failure(
           .transportUnavailable,
-          "the host is not known. Check its spelling, and that this machine's name service knows it.")
+          "the host is not known. Check its spelling and this machine's name service."
+        )
       default:
         if let reason = tlsAdvice(cause) {
           failure(.authenticationFailed, mayPass: false, reason)
@@ -55,7 +62,8 @@ struct ConnectFailure: Error {
     self.mayPass = mayPass
   }
 
-  /// Of all that failed for the addresses of a host, what happened to the first; else why it has no address.
+  /// Of all that failed for the addresses of a host, what happened to the first; else why it has no
+  /// address.
   private static func first(_ error: any Error) -> (any Error)? {
     guard let error = error as? NIOConnectionError else { return error }
     return error.connectionErrors.first?.error ?? error.dnsAError ?? error.dnsAAAAError ?? error
@@ -79,18 +87,33 @@ private func tlsAdvice(_ error: (any Error)?) -> String? {
   let known = [
     (
       "CERTIFICATE_VERIFY_FAILED",
-      "its certificate is not accepted: it must be valid today and signed by a root of TLSOptions.trustRootsFile"
+      """
+      its certificate is not accepted: it must be valid today and signed by a root of \
+      TLSOptions.trustRootsFile
+      """
     ),
-    ("ALERT_UNKNOWN_CA", "it does not accept this side's certificate: its trust roots have not signed it"),
-    ("ALERT_CERTIFICATE_REQUIRED", "it wants a certificate: give TLSOptions.certificateChainFile and privateKeyFile"),
+    (
+      "ALERT_UNKNOWN_CA",
+      "it does not accept this side's certificate: its trust roots have not signed it"
+    ),
+    (
+      "ALERT_CERTIFICATE_REQUIRED",
+      "it wants a certificate: give TLSOptions.certificateChainFile and privateKeyFile"
+    ),
     ("ALERT_CERTIFICATE_EXPIRED", "this side's certificate has expired: make a new one"),
     ("ALERT_", "it refused the TLS handshake"),
     ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "it has no certificate, and this side asks for one"),
     ("WRONG_VERSION_NUMBER", "it does not speak TLS: give both sides TLS options, or none"),
     ("HTTP_REQUEST", "it speaks HTTP"),
     ("ostname", "its certificate is for another name: set TLSOptions.serverName to that name"),
-    ("eofDuringHandshake", "it closed the connection during the TLS handshake: it may not speak TLS"),
-    ("EOF during handshake", "it closed the connection during the TLS handshake: it may not speak TLS"),
+    (
+      "eofDuringHandshake",
+      "it closed the connection during the TLS handshake: it may not speak TLS"
+    ),
+    (
+      "EOF during handshake",
+      "it closed the connection during the TLS handshake: it may not speak TLS"
+    ),
   ]
   let advice = known.first { text.contains($0.0) }?.1 ?? "TLS failed"
   return "TLS: \(advice)."

@@ -1,8 +1,8 @@
 package import ByzRuntime
 import NIOCore
 
-/// A link over a TCP connection, with or without TLS. What any thread may do is here; what happens on the connection's event loop is
-/// in ``LinkHandler``.
+/// A link over a TCP connection, with or without TLS. What any thread may do is here; what happens
+/// on the connection's event loop is in ``LinkHandler``.
 package final class TCPLink: Link {
   /// What may wait to be sent before ``waitUntilWritable()`` waits.
   package static let highWaterMark = 8 << 20
@@ -130,7 +130,8 @@ extension TCPLink {
     for writer in writers { writer.resume() }
   }
 
-  /// Refuses what is sent from now on and wakes who waits; returns whether it had not been done before.
+  /// Refuses what is sent from now on and wakes who waits; returns whether it had not been done
+  /// before.
   @discardableResult
   func markClosed(_ reason: RuntimeError) -> Bool {
     let writers = state.withLock { state -> [CheckedContinuation<Void, any Error>]? in

@@ -8,12 +8,14 @@ import NIOSSL
 ///
 /// - Parameters:
 ///   - address: By default loopback, on a port that the system chooses.
-///   - accept: Called with each connection once TLS is done, on its event loop, so it must not block; and with the proof to ask for
-///     first, when there is a token. It starts the link.
-///   - body: Is handed the address with the port that was chosen. When it returns or throws, the listener and all its connections
-///     are closed.
-/// - Throws: ``RuntimeError/Code/invalidConfiguration`` for an address that others than this machine reach, without the means to tell
-///   who they are; ``RuntimeError/Code/transportUnavailable`` when the address cannot be used; what `body` throws.
+///   - accept: Called with each connection once TLS is done, on its event loop, so it must not
+///     block; and with the proof to ask for first, when there is a token. It starts the link.
+///   - body: Is handed the address with the port that was chosen. When it returns or throws, the
+///     listener and all its connections are closed.
+/// - Throws: ``RuntimeError/Code/invalidConfiguration`` for an address that others than this
+///   machine reach, without the means to tell who they are;
+///   ``RuntimeError/Code/transportUnavailable`` when the address cannot be used; what `body`
+///   throws.
 package func withTCPListener<Result>(
   on address: TCPAddress = .loopback, options: TCPListenerOptions = TCPListenerOptions(),
   isolation: isolated (any Actor)? = #isolation,
@@ -76,7 +78,10 @@ private final class TCPListener: Sendable {
     } catch {
       throw RuntimeError(
         .transportUnavailable,
-        "tcp://\(address) cannot be listened on: the address must be one of this machine's, and the port free.",
+        """
+        tcp://\(address) cannot be listened on: the address must be one of this machine's, and the \
+        port free.
+        """,
         cause: error)
     }
   }
@@ -143,8 +148,11 @@ extension TCPListenerOptions {
     if let tls, token != nil || tls.trustRootsFile != nil { return }
     throw RuntimeError(
       .invalidConfiguration,
-      "\(address.ipAddress ?? "This address") can be reached from other machines, and anyone there could have code run here. "
-        + "Choose one: certificates on both sides (TLSOptions with trustRootsFile); a token within TLS (token and tls); "
-        + "the loopback address 127.0.0.1; or insecure, where nobody else is on the network.")
+      """
+      \(address.ipAddress ?? "This address") can be reached from other machines, and anyone there \
+      could have code run here. Choose one: certificates on both sides (TLSOptions with \
+      trustRootsFile); a token within TLS (token and tls); the loopback address 127.0.0.1; or \
+      insecure, where nobody else is on the network.
+      """)
   }
 }

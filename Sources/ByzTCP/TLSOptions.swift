@@ -2,16 +2,18 @@ import ByzRuntime
 import NIOCore
 import NIOSSL
 
-/// Certificates, as files in PEM format. They are read when a connection is made or a listener starts, so new ones count from then on.
+/// Certificates, as files in PEM format. They are read when a connection is made or a listener
+/// starts, so new ones count from then on.
 ///
 /// TLS 1.3, always with the certificate of the listening side checked by the connecting side.
 public struct TLSOptions: Hashable, Sendable {
-  /// This side's certificate and those that lead to its root. A listener needs it; a client when the listener asks for it.
+  /// This side's certificate and those that lead to its root. A listener needs it; a client when
+  /// the listener asks for it.
   public var certificateChainFile: String?
   /// The private key of the certificate.
   public var privateKeyFile: String?
-  /// The roots that must have signed the other side's certificate. Nil: for a client those of the system, for a listener that clients
-  /// need no certificate.
+  /// The roots that must have signed the other side's certificate. Nil: for a client those of the
+  /// system, for a listener that clients need no certificate.
   public var trustRootsFile: String?
   /// The name in the listener's certificate, where it is not the host that one connects to.
   public var serverName: String?
@@ -45,7 +47,11 @@ extension TLSOptions {
     guard let identity = try identity() else {
       throw RuntimeError(
         .invalidConfiguration,
-        "A listener with TLS needs a certificate: give TLSOptions.certificateChainFile and privateKeyFile.")
+        """
+        A listener with TLS needs a certificate: give TLSOptions.certificateChainFile and \
+        privateKeyFile.
+        """
+      )
     }
     var configuration = TLSConfiguration.makeServerConfiguration(
       certificateChain: identity.chain, privateKey: identity.key)
@@ -80,7 +86,8 @@ extension TLSOptions {
     default:
       throw RuntimeError(
         .invalidConfiguration,
-        "TLSOptions has only one of certificateChainFile and privateKeyFile; it takes both or none.")
+        "TLSOptions has only one of certificateChainFile and privateKeyFile; it takes both or none."
+      )
     }
   }
 

@@ -97,7 +97,9 @@ struct TokenAuthenticatorTests {
     expectRefusal(by: &nextClient, of: recorded[3])
   }
 
-  @Test("accepts a recorded conversation only where the nonces are repeated, so nonces are what stops it")
+  @Test(
+    "accepts a recorded conversation where nonces are repeated: they are what stops it"
+  )
   func replayWithoutFreshness() throws {
     let nonce = [UInt8](repeating: 9, count: 32)
     var client = TokenAuthenticator(role: .client, token: token)
@@ -120,9 +122,11 @@ struct TokenAuthenticatorTests {
 
   @Test("refuses a client's proof from a client that the attacker led to itself")
   func relayOfAnotherRole() throws {
-    // The attacker takes the server's nonce to a second server, hoping for a proof to bring back: servers only prove last.
+    // The attacker takes the server's nonce to a second server, hoping for a proof to bring back:
+    // servers only prove last.
     var first = TokenAuthenticator(role: .server, token: token)
-    let challenge = try #require(try first.receive([1, 1] + [UInt8](repeating: 1, count: 32)).reply)
+    let challenge = try #require(
+      try first.receive([1, 1] + [UInt8](repeating: 1, count: 32)).reply)
     var second = TokenAuthenticator(role: .server, token: token)
     let other = try #require(try second.receive([1, 1] + challenge[1...]).reply)
     expectRefusal(by: &first, of: [3] + other[1...])

@@ -86,7 +86,9 @@ struct TokenTests {
     let token = try Token("0123456789abcdef".utf8)
     var dumped = ""
     dump(token, to: &dumped)
-    for text in ["\(token)", String(reflecting: token), dumped, "\([token])", "\(Optional(token) as Any)"] {
+    for text in [
+      "\(token)", String(reflecting: token), dumped, "\([token])", "\(Optional(token) as Any)",
+    ] {
       #expect(text.contains("16 bytes") && !text.contains("0123") && !text.contains("48"))
     }
   }
