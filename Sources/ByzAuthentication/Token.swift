@@ -60,7 +60,8 @@ public struct Token: Sendable {
         may use it: chmod 600 \(path), and make a new token if others could read this one.
         """)
     }
-    var bytes = [UInt8](repeating: 0, count: Token.maximumByteCount + 2)
+    // Room for some white space; a file that fills it all is too long, and its beginning no token.
+    var bytes = [UInt8](repeating: 0, count: Token.maximumByteCount + 64)
     var count = 0
     while count < bytes.count {
       let capacity = bytes.count
@@ -75,7 +76,8 @@ public struct Token: Sendable {
       if size == 0 { break }
       count += size
     }
-    try self.init(Token.trimmed(bytes[..<count]), from: name)
+    let isWhole = count < bytes.count
+    try self.init(isWhole ? Token.trimmed(bytes[..<count]) : bytes[...], from: name)
   }
 
   /// The token in an environment variable, without white space around it; nil when there is no such

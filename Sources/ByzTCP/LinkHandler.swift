@@ -10,7 +10,7 @@ final class LinkHandler: ChannelInboundHandler {
   typealias OutboundOut = ByteBuffer
 
   /// The link, once TLS is done or the connection stands; or why there is none.
-  let ready: EventLoopPromise<TCPLink>
+  private let ready: EventLoopPromise<TCPLink>
 
   private let settings: LinkSettings
   private var context: ChannelHandlerContext?
@@ -34,7 +34,7 @@ final class LinkHandler: ChannelInboundHandler {
   /// Why the connection ended.
   private var end: RuntimeError?
 
-  init(settings: LinkSettings, eventLoop: any EventLoop) {
+  private init(settings: LinkSettings, eventLoop: any EventLoop) {
     self.settings = settings
     ready = eventLoop.makePromise()
     isAuthenticated = !settings.mustAuthenticate
@@ -45,6 +45,21 @@ final class LinkHandler: ChannelInboundHandler {
         interval: UInt64($0.interval.timeAmount.nanoseconds),
         minimumByteCount: Int(Double($0.minimumBytesPerSecond) * ($0.interval / .seconds(1))))
     }
+  }
+
+  /// Puts a handler at the end of the pipeline of a channel, on whose event loop this is called.
+  static func install(
+    in channel: any Channel, settings: LinkSettings
+  ) throws -> EventLoopFuture<TCPLink> {
+    let handler = LinkHandler(settings: settings, eventLoop: channel.eventLoop)
+    do {
+      try channel.pipeline.syncOperations.addHandler(handler)
+    } catch {
+      // The channel has closed already.
+      handler.ready.fail(error)
+      throw error
+    }
+    return handler.ready.futureResult
   }
 
   // MARK: - From beginning to end

@@ -9,9 +9,14 @@ struct TCPAttempt: Sendable {
   let options: TCPOptions
   let context: NIOSSLContext?
 
-  /// The channels of the attempt, more than one while a host's addresses are tried side by side, so
+  /// What the attempt has opened, more than one while a host's addresses are tried side by side, so
   /// that cancellation can end them.
-  private let channels = Monitor<[any Channel]>([])
+  private let opened = Monitor<[Opened]>([])
+
+  private struct Opened: Sendable {
+    let channel: any Channel
+    let ready: EventLoopFuture<TCPLink>
+  }
 
   init(address: TCPAddress, options: TCPOptions, context: NIOSSLContext?) {
     self.address = address
@@ -25,13 +30,17 @@ struct TCPAttempt: Sendable {
       return try await withTaskCancellationHandler {
         try await connect()
       } onCancel: {
-        for channel in channels.withLock({ $0 }) { channel.close(promise: nil) }
+        closeAll()
       }
     } catch {
-      for channel in channels.withLock({ $0 }) { channel.close(promise: nil) }
+      closeAll()
       try Task.checkCancellation()
       throw ConnectFailure(error, address: address, timeout: options.connectTimeout)
     }
+  }
+
+  private func closeAll() {
+    for one in opened.withLock({ $0 }) { one.channel.close(promise: nil) }
   }
 
   private func connect() async throws -> TCPLink {
@@ -43,14 +52,13 @@ struct TCPAttempt: Sendable {
       .channelOption(.recvAllocator, value: LinkSettings.reads)
       .channelOption(.writeBufferWaterMark, value: LinkSettings.unsent)
       .channelInitializer { channel in
-        channels.withLock { $0.append(channel) }
-        return channel.eventLoop.makeCompletedFuture {
+        channel.eventLoop.makeCompletedFuture {
           if let context {
             try channel.pipeline.syncOperations.addHandler(
               NIOSSLClientHandler(context: context, serverHostname: serverName))
           }
-          try channel.pipeline.syncOperations.addHandler(
-            LinkHandler(settings: settings, eventLoop: channel.eventLoop))
+          let ready = try LinkHandler.install(in: channel, settings: settings)
+          opened.withLock { $0.append(Opened(channel: channel, ready: ready)) }
         }
       }
     for (option, value) in LinkSettings.socketOptions {
@@ -58,11 +66,9 @@ struct TCPAttempt: Sendable {
     }
     let channel = try await bootstrap.connect(host: address.host, port: address.port).get()
     try check(channel)
-    let link = try await channel.eventLoop.flatSubmit {
-      channel.eventLoop.makeCompletedFuture {
-        try channel.pipeline.syncOperations.handler(type: LinkHandler.self).ready.futureResult
-      }.flatMap { $0 }
-    }.get()
+    // The one of those that were tried; there is no other.
+    let connected = opened.withLock { $0.first { $0.channel === channel } }
+    guard let link = try await connected?.ready.get() else { throw ChannelError.eof }
     try Task.checkCancellation()
     return link
   }

@@ -46,7 +46,7 @@ struct ConnectFailure: Error {
           raise TCPOptions.connectTimeout.
           """
         )
-      case (is SocketAddressError, _):
+      case (is SocketAddressError, _), (is SocketAddressError.UnknownHost, _):
         failure(
           .transportUnavailable,
           "the host is not known. Check its spelling and this machine's name service."
@@ -104,7 +104,7 @@ private func tlsAdvice(_ error: (any Error)?) -> String? {
     ("ALERT_", "it refused the TLS handshake"),
     ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "it has no certificate, and this side asks for one"),
     ("WRONG_VERSION_NUMBER", "it does not speak TLS: give both sides TLS options, or none"),
-    ("HTTP_REQUEST", "it speaks HTTP"),
+    ("InSNI", "TLSOptions.serverName must be a name, not an address"),
     ("ostname", "its certificate is for another name: set TLSOptions.serverName to that name"),
     (
       "eofDuringHandshake",

@@ -132,12 +132,10 @@ private final class TCPListener: Sendable {
       isTLS: context != nil, limits: options.limits, mustAuthenticate: options.token != nil,
       readyTimeout: options.handshakeTimeout, admissionTimeout: options.handshakeTimeout,
       progress: (options.progressInterval, options.minimumBytesPerSecond))
-    let handler = LinkHandler(settings: settings, eventLoop: channel.eventLoop)
-    handler.ready.futureResult.whenSuccess { link in
+    try LinkHandler.install(in: channel, settings: settings).whenSuccess { link in
       self.accept(
         link, self.options.token.map { TokenAuthenticator(role: .server, token: $0) })
     }
-    try channel.pipeline.syncOperations.addHandler(handler)
   }
 }
 

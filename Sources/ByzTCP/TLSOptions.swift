@@ -15,7 +15,8 @@ public struct TLSOptions: Hashable, Sendable {
   /// The roots that must have signed the other side's certificate. Nil: for a client those of the
   /// system, for a listener that clients need no certificate.
   public var trustRootsFile: String?
-  /// The name in the listener's certificate, where it is not the host that one connects to.
+  /// The name in the listener's certificate, where it is not the host that one connects to. A
+  /// certificate for the listener's IP address will do as well.
   public var serverName: String?
 
   /// Certificate, key and roots; see the properties for which side needs what.

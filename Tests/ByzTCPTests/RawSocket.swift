@@ -34,17 +34,30 @@ final class RawSocket {
 
   /// Returns whether all was taken; a peer that has closed takes nothing.
   @discardableResult
-  func send(_ bytes: [UInt8]) -> Bool {
+  func send(_ bytes: some Sequence<UInt8>) -> Bool {
+    let bytes = Array(bytes)
     var sent = 0
     while sent < bytes.count {
       let count = bytes.withUnsafeBytes {
         Foundation.send(
-          descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+          descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
       }
       guard count > 0 else { return false }
       sent += count
     }
     return true
+  }
+
+  /// Waits for so many bytes; fewer when the peer closes.
+  func receive(_ count: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    while bytes.count < count {
+      var piece = [UInt8](repeating: 0, count: count - bytes.count)
+      let size = recv(descriptor, &piece, piece.count, 0)
+      guard size > 0 else { break }
+      bytes += piece[..<size]
+    }
+    return bytes
   }
 
   /// Waits until the peer closes; returns whether it did.

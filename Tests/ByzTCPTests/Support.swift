@@ -98,6 +98,13 @@ struct EchoHost: Sendable {
     throw CancellationError()
   }
 
+  func expectEnd(
+    _ code: RuntimeError.Code, sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws {
+    let reason = try await end()
+    #expect(reason.code == code, "\(reason)", sourceLocation: sourceLocation)
+  }
+
   static func run<R>(
     on address: TCPAddress = .loopback, _ options: TCPListenerOptions = TCPListenerOptions(),
     isolation: isolated (any Actor)? = #isolation, _ body: (EchoHost) async throws -> R
@@ -142,7 +149,22 @@ struct Client: Sendable {
     link.send(Message(.call, call: 1, body: body, segments: segments))
     return try await inbox.message()
   }
+
+  func expectEcho(
+    _ body: [UInt8], sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws {
+    let echo = try await echo(body)
+    #expect(echo.body == body, sourceLocation: sourceLocation)
+  }
 }
+
+/// The value, where `#require` cannot be asked because the expression changes something.
+func unwrap<Value>(_ value: Value?) throws -> Value {
+  guard let value else { throw MissingValue() }
+  return value
+}
+
+struct MissingValue: Error {}
 
 extension Segment {
   var bytes: [UInt8] { withUnsafeBytes { Array($0) } }

@@ -46,13 +46,15 @@ struct TLSTests {
 
   @Test("has the client refuse a certificate for another name, and accept the name it was told")
   func names() async throws {
-    try await expectRefusal(
-      by: Certificates.tls("client", serverName: "elsewhere.test"), of: Certificates.tls("server"),
-      saying: "serverName")
-    try await EchoHost.run(Self.mutual) { host in
+    let named = Certificates.tls("named-server")
+    for name in ["elsewhere.test", nil] {
+      try await expectRefusal(
+        by: Certificates.tls("client", serverName: name), of: named, saying: "serverName")
+    }
+    try await EchoHost.run(TCPListenerOptions(tls: named)) { host in
       let client = try await host.connect(
         TCPOptions(tls: Certificates.tls("client", serverName: "worker.test")))
-      #expect(try await client.echo([1]).body == [1])
+      try await client.expectEcho([1])
     }
   }
 
@@ -96,7 +98,7 @@ struct TLSTests {
         try await host.connect(TCPOptions(tls: Certificates.tls("client")))
       }
       #expect(error?.message.contains("may not speak TLS") == true, "\(String(describing: error))")
-      #expect(try await host.end().code == .malformedMessage)
+      try await host.expectEnd(.malformedMessage)
     }
   }
 
@@ -106,8 +108,15 @@ struct TLSTests {
     let options = TCPListenerOptions(tls: Certificates.tls("server", trusting: nil), token: token)
     try await EchoHost.run(options) { host in
       let client = try await host.connect(TCPOptions(tls: Certificates.tls(nil), token: token))
-      #expect(try await client.echo([7]).body == [7])
+      try await client.expectEcho([7])
     }
+  }
+
+  @Test("refuses an address for a name")
+  func addressForName() async throws {
+    try await expectRefusal(
+      by: Certificates.tls("client", serverName: "127.0.0.1"), of: Certificates.tls("server"),
+      saying: "must be a name")
   }
 
   @Test("names the file that cannot be used")
