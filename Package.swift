@@ -11,14 +11,19 @@ let package = Package(
   name: "ByzKit",
   products: [
     .library(name: "ByzKit", targets: ["ByzKit"]),
+    .library(name: "ByzTCP", targets: ["ByzTCP"]),
     .executable(name: "ps-mnist", targets: ["ps-mnist"]),
     .executable(name: "byzkit-bench", targets: ["byzkit-bench"]),
     .executable(name: "byzkit", targets: ["ByzKitTool"]),
   ],
   dependencies: [
-    // Only the executables use it: a package that depends on ByzKit builds none of its targets.
+    // A package that depends on product ByzKit builds none of their targets: argument parsing is the
+    // executables', cryptography the executables' and the proof of a token's.
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    // Only ByzTCP uses them.
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
   ],
   targets: [
     // Kernels in C: what touches all n·d numbers, in three variants chosen at run time.
@@ -36,6 +41,21 @@ let package = Package(
     // Graph, scheduler, pool.
     .target(
       name: "ByzRuntime", dependencies: ["ByzTensor", "CByzSystem"], swiftSettings: settings),
+    // The proof that both ends of a link hold the same token.
+    .target(
+      name: "ByzAuthentication",
+      dependencies: ["ByzRuntime", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: settings),
+    // Links between machines.
+    .target(
+      name: "ByzTCP",
+      dependencies: [
+        "ByzAuthentication", "ByzRuntime", "ByzTensor",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOTLS", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ], swiftSettings: settings),
     // Rules, attacks, models, data, parameter server.
     .target(name: "ByzKit", dependencies: ["ByzRuntime"], swiftSettings: settings),
     // Golden cases: reads and runs them.
@@ -88,6 +108,13 @@ let package = Package(
       name: "ByzRuntimeTests",
       dependencies: ["ByzRuntime", "ByzTensor", "ByzWorkerSupport", "CByzSystem"],
       swiftSettings: settings),
+    .testTarget(
+      name: "ByzAuthenticationTests", dependencies: ["ByzAuthentication", "ByzRuntime"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "ByzTCPTests",
+      dependencies: ["ByzTCP", "ByzAuthentication", "ByzRuntime", "ByzTensor"],
+      exclude: ["Certificates"], swiftSettings: settings),
     .testTarget(
       name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
       swiftSettings: settings),

@@ -18,7 +18,8 @@ package struct FrameReader: Sendable {
   /// What one read can bring besides a large segment.
   package static let stagingByteCount = 64 << 10
 
-  private let limits: WireLimits
+  /// What is accepted, asked when a message begins and for each of its segments.
+  package var limits: WireLimits
   private let sharedMemory: (any SharedSegments)?
   private let staging = TensorStorage(byteCount: stagingByteCount)
   /// The bytes in `staging` that have arrived and are not used yet.
@@ -47,6 +48,9 @@ package struct FrameReader: Sendable {
     self.limits = limits
     self.sharedMemory = sharedMemory
   }
+
+  /// Whether part of a message has arrived and the rest has not, once ``next()`` has returned nil.
+  package var isAmidMessage: Bool { header != nil || !staged.isEmpty }
 
   /// Hands `read` memory for the next bytes: the staging buffer, or straight the memory of a large segment in progress.
   ///

@@ -1,0 +1,301 @@
+import ByzRuntime
+import NIOCore
+import NIOPosix
+import NIOTLS
+
+/// The end of a connection's pipeline: bytes in, messages out, and the other way round. All of it
+/// runs on the connection's event loop.
+final class LinkHandler: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  /// The link, once TLS is done or the connection stands; or why there is none.
+  private let ready: EventLoopPromise<TCPLink>
+
+  private let settings: LinkSettings
+  private var context: ChannelHandlerContext?
+  private var link: TCPLink?
+  private var receiver: (any LinkReceiver)?
+
+  private var reader: FrameReader
+  private var progress: FrameProgress?
+  /// What arrived before there was a receiver; reading stops at once then.
+  private var early: [ByteBuffer] = []
+  private var isReceiving = true
+
+  private var outgoing = Outgoing()
+  private var isWriting = false
+
+  private var isAuthenticated: Bool
+  private var hasFirstMessage = false
+  private var admission: Scheduled<Void>?
+  private var readiness: Scheduled<Void>?
+  private var progressCheck: Scheduled<Void>?
+  /// Why the connection ended.
+  private var end: RuntimeError?
+
+  private init(settings: LinkSettings, eventLoop: any EventLoop) {
+    self.settings = settings
+    ready = eventLoop.makePromise()
+    isAuthenticated = !settings.mustAuthenticate
+    reader = FrameReader(
+      limits: settings.mustAuthenticate ? settings.strangersLimits : settings.limits)
+    progress = settings.progress.map {
+      FrameProgress(
+        interval: UInt64($0.interval.timeAmount.nanoseconds),
+        minimumByteCount: Int(Double($0.minimumBytesPerSecond) * ($0.interval / .seconds(1))))
+    }
+  }
+
+  /// Puts a handler at the end of the pipeline of a channel, on whose event loop this is called.
+  static func install(
+    in channel: any Channel, settings: LinkSettings
+  ) throws -> EventLoopFuture<TCPLink> {
+    let handler = LinkHandler(settings: settings, eventLoop: channel.eventLoop)
+    do {
+      try channel.pipeline.syncOperations.addHandler(handler)
+    } catch {
+      // The channel has closed already.
+      handler.ready.fail(error)
+      throw error
+    }
+    return handler.ready.futureResult
+  }
+
+  // MARK: - From beginning to end
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    readiness = schedule(settings.readyTimeout) { $0.giveUp(ChannelError.connectTimeout($1)) }
+    if let timeout = settings.admissionTimeout {
+      admission = schedule(timeout) { handler, _ in handler.refuse(after: timeout) }
+    }
+    if context.channel.isActive, !settings.isTLS { becomeReady() }
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    finish(closedByPeer)
+    giveUp(ChannelError.eof)
+    self.context = nil
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    if !settings.isTLS { becomeReady() }
+    context.fireChannelActive()
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case .handshakeCompleted? = event as? TLSUserEvent { becomeReady() }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    finish(closedByPeer)
+    giveUp(ChannelError.eof)
+    context.fireChannelInactive()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    giveUp(error)
+    finish(failure(of: peerName, error) ?? closedByPeer)
+  }
+
+  private func becomeReady() {
+    guard let context, link == nil, end == nil else { return }
+    readiness?.cancel()
+    let link = TCPLink(peerName: peerName, handler: self, eventLoop: context.eventLoop)
+    self.link = link
+    ready.succeed(link)
+  }
+
+  /// Fails what waits for the link, if there is none yet.
+  private func giveUp(_ error: any Error) {
+    readiness?.cancel()
+    guard link == nil else { return }
+    ready.fail(error)
+    context?.close(promise: nil)
+  }
+
+  private func refuse(after timeout: Duration) {
+    giveUp(ChannelError.connectTimeout(timeout.timeAmount))
+    finish(
+      RuntimeError(
+        .deadlineExceeded,
+        """
+        \(peerName) did not say who it is within \(timeout): see \
+        TCPListenerOptions.handshakeTimeout.
+        """
+      ))
+  }
+
+  /// Ends the connection and tells the receiver, once. Not called from within `receive`.
+  func finish(_ reason: RuntimeError) {
+    guard end == nil else { return }
+    end = reason
+    isReceiving = false
+    early = []
+    outgoing.removeAll()
+    for timer in [admission, readiness, progressCheck] { timer?.cancel() }
+    link?.markClosed(reason)
+    context?.close(promise: nil)
+    receiver?.linkClosed(reason)
+    receiver = nil
+  }
+
+  private var peerName: String {
+    TCPAddress(context?.channel.remoteAddress).map { "tcp://\($0)" } ?? "tcp://unknown"
+  }
+
+  private var closedByPeer: RuntimeError {
+    let moment = reader.isAmidMessage ? " in the middle of a message" : ""
+    return RuntimeError(
+      .workerLost, "\(link?.peerName ?? peerName) closed the connection\(moment).")
+  }
+
+  // MARK: - In
+
+  func start(_ receiver: any LinkReceiver) {
+    if let end { return receiver.linkClosed(end) }
+    self.receiver = receiver
+    let buffers = early
+    guard !buffers.isEmpty else { return }
+    early = []
+    for buffer in buffers { receive(buffer) }
+    setAutoRead(true)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard isReceiving else { return }
+    let buffer = unwrapInboundIn(data)
+    if receiver == nil {
+      if early.isEmpty { setAutoRead(false) }
+      early.append(buffer)
+    } else {
+      receive(buffer)
+    }
+  }
+
+  private func setAutoRead(_ isOn: Bool) {
+    context?.channel.setOption(.autoRead, value: isOn).whenFailure { _ in }
+  }
+
+  private func receive(_ buffer: ByteBuffer) {
+    var buffer = buffer
+    let byteCount = buffer.readableBytes
+    var completed = false
+    do {
+      while buffer.readableBytes > 0, isReceiving {
+        _ = try reader.fill { room in
+          buffer.readWithUnsafeReadableBytes { bytes in
+            let count = min(bytes.count, room.count)
+            room.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+            return (count, count)
+          }
+        }
+        while isReceiving, let message = try reader.next() {
+          completed = true
+          hasFirstMessage = true
+          receiver?.receive(message)
+        }
+      }
+    } catch {
+      let peer = link?.peerName ?? peerName
+      let error = error as? RuntimeError
+      return finish(
+        RuntimeError(
+          error?.code ?? .malformedMessage, "\(peer) sent what cannot be accepted.", cause: error))
+    }
+    admitIfKnown()
+    watch(byteCount, completed: completed)
+  }
+
+  func stopReceiving() { isReceiving = false }
+
+  func authenticated() {
+    isAuthenticated = true
+    reader.limits = settings.limits
+    admitIfKnown()
+  }
+
+  private func admitIfKnown() {
+    guard admission != nil, hasFirstMessage, isAuthenticated else { return }
+    admission?.cancel()
+    admission = nil
+  }
+
+  // MARK: - How fast it comes in
+
+  private func watch(_ byteCount: Int, completed: Bool) {
+    guard progress != nil, isReceiving else { return }
+    progress?.received(
+      byteCount, completed: completed, isAmidMessage: reader.isAmidMessage,
+      at: NIODeadline.now().uptimeNanoseconds)
+    if progressCheck == nil, reader.isAmidMessage { checkProgress() }
+  }
+
+  /// One timer for as long as messages follow each other, not one for each.
+  private func checkProgress() {
+    progressCheck = nil
+    let now = NIODeadline.now().uptimeNanoseconds
+    switch progress?.verdict(at: now) {
+    case .wait(let time)?:
+      progressCheck = schedule(.nanoseconds(Int64(time - now))) { handler, _ in
+        handler.checkProgress()
+      }
+    case .tooSlow(let byteCount)?:
+      finish(
+        RuntimeError(
+          .deadlineExceeded,
+          """
+          \(link?.peerName ?? peerName) sent only \(byteCount) bytes of a message in \
+          \(settings.progress?.interval ?? .zero): see TCPListenerOptions.minimumBytesPerSecond.
+          """
+        ))
+    case .idle?, nil:
+      break
+    }
+  }
+
+  private func schedule(
+    _ time: Duration, _ body: @escaping (LinkHandler, TimeAmount) -> Void
+  ) -> Scheduled<Void>? {
+    let amount = time.timeAmount
+    // A timer does not keep the handler of a connection that has gone.
+    return context?.eventLoop.assumeIsolated().scheduleTask(in: amount) { [weak self] in
+      if let self { body(self, amount) }
+    }
+  }
+
+  // MARK: - Out
+
+  /// What one chunk holds at most: large enough for few system calls, small enough to stay in the
+  /// processor's cache between being copied and being written.
+  private static let chunkByteCount = 256 << 10
+  /// What is written before the other connections of the event loop have their turn.
+  private static let turnByteCount = 4 << 20
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if context.channel.isWritable { write() }
+    context.fireChannelWritabilityChanged()
+  }
+
+  /// Writes what the channel takes.
+  func write() {
+    // Writing can make the channel writable again, which comes back here.
+    guard let context, let link, end == nil, !isWriting else { return }
+    isWriting = true
+    defer { isWriting = false }
+    outgoing.append(link.fetch())
+    var written = 0
+    while outgoing.byteCount > 0, context.channel.isWritable, written < Self.turnByteCount {
+      let chunk = outgoing.chunk(
+        capacity: Self.chunkByteCount, allocator: context.channel.allocator)
+      written += chunk.readableBytes
+      context.writeAndFlush(wrapOutboundOut(chunk), promise: nil)
+    }
+    link.wrote(written)
+    if outgoing.byteCount > 0, context.channel.isWritable {
+      context.eventLoop.assumeIsolated().execute { self.write() }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import ByzRuntime
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// One attempt to connect.
+struct TCPAttempt: Sendable {
+  let address: TCPAddress
+  let options: TCPOptions
+  let context: NIOSSLContext?
+
+  /// What the attempt has opened, more than one while a host's addresses are tried side by side, so
+  /// that cancellation can end them.
+  private let opened = Monitor<[Opened]>([])
+
+  private struct Opened: Sendable {
+    let channel: any Channel
+    let ready: EventLoopFuture<TCPLink>
+  }
+
+  init(address: TCPAddress, options: TCPOptions, context: NIOSSLContext?) {
+    self.address = address
+    self.options = options
+    self.context = context
+  }
+
+  /// - Throws: `ConnectFailure`; `CancellationError`.
+  func run() async throws -> TCPLink {
+    do {
+      return try await withTaskCancellationHandler {
+        try await connect()
+      } onCancel: {
+        closeAll()
+      }
+    } catch {
+      closeAll()
+      try Task.checkCancellation()
+      throw ConnectFailure(error, address: address, timeout: options.connectTimeout)
+    }
+  }
+
+  private func closeAll() {
+    for one in opened.withLock({ $0 }) { one.channel.close(promise: nil) }
+  }
+
+  private func connect() async throws -> TCPLink {
+    try Task.checkCancellation()
+    let settings = LinkSettings(
+      isTLS: context != nil, limits: options.limits, readyTimeout: options.connectTimeout)
+    var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .connectTimeout(options.connectTimeout.timeAmount)
+      .channelOption(.recvAllocator, value: LinkSettings.reads)
+      .channelOption(.writeBufferWaterMark, value: LinkSettings.unsent)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          if let context {
+            try channel.pipeline.syncOperations.addHandler(
+              NIOSSLClientHandler(context: context, serverHostname: serverName))
+          }
+          let ready = try LinkHandler.install(in: channel, settings: settings)
+          opened.withLock { $0.append(Opened(channel: channel, ready: ready)) }
+        }
+      }
+    for (option, value) in LinkSettings.socketOptions {
+      bootstrap = bootstrap.channelOption(option, value: value)
+    }
+    let channel = try await bootstrap.connect(host: address.host, port: address.port).get()
+    try check(channel)
+    // The one of those that were tried; there is no other.
+    let connected = opened.withLock { $0.first { $0.channel === channel } }
+    guard let link = try await connected?.ready.get() else { throw ChannelError.eof }
+    try Task.checkCancellation()
+    return link
+  }
+
+  /// What to expect in the certificate: a name, or nil for the address that was connected to.
+  private var serverName: String? {
+    if let name = options.tls?.serverName { return name }
+    return (try? SocketAddress(ipAddress: address.host, port: address.port)) == nil
+      ? address.host : nil
+  }
+
+  /// Refuses to talk to another machine without encryption, before anything has been said.
+  private func check(_ channel: any Channel) throws(RuntimeError) {
+    guard context == nil, !options.insecure, let remote = channel.remoteAddress, !remote.isLoopback
+    else { return }
+    throw RuntimeError(
+      .invalidConfiguration,
+      """
+      tcp://\(address) is another machine, and the connection would not be encrypted: give \
+      TCPOptions.tls, or set TCPOptions.insecure where nobody else is on the network.
+      """
+    )
+  }
+}
