@@ -1,11 +1,11 @@
-import ByzRuntime
-import ByzTensor
+package import ByzRuntime
+package import ByzTensor
 
 /// Puts messages together from the parts that arrive, and hands them out in order.
 ///
 /// A value that knows nothing of UCX: parts go in as the peer describes them, and may claim anything. A peer's claims are checked
 /// against the limits before there is memory for them, and what is held at once is bounded by twice what one message may have.
-struct UCXInbox: Sendable {
+package struct UCXInbox: Sendable {
   private struct Incoming: Sendable {
     var count: Int
     var byteCount = 0
@@ -23,7 +23,8 @@ struct UCXInbox: Sendable {
   private var heldBytes = 0
   private var heldParts = 0
 
-  init(limits: WireLimits) {
+  /// Nothing has arrived.
+  package init(limits: WireLimits) {
     self.limits = limits
     reader = FrameReader(limits: limits, sharedMemory: segments)
   }
@@ -31,7 +32,7 @@ struct UCXInbox: Sendable {
   /// Memory for a part that arrives.
   ///
   /// - Throws: ``RuntimeError/Code/malformedMessage`` when there is no such part or it exceeds a limit.
-  mutating func allocate(
+  package mutating func allocate(
     _ part: UCXPart, byteCount: Int
   ) throws(RuntimeError) -> TensorStorage {
     // Two more than there are segments: a head, and one that was too long for it.
@@ -64,17 +65,17 @@ struct UCXInbox: Sendable {
   }
 
   /// Notes that a part's bytes are where they belong.
-  mutating func complete(_ part: UCXPart) {
+  package mutating func complete(_ part: UCXPart) {
     frames[part.frame]?.arrived.insert(part.index)
   }
 
   /// Whether the next message is complete.
-  var hasMessage: Bool { frames[nextFrame].map { $0.arrived.count == $0.count } ?? false }
+  package var hasMessage: Bool { frames[nextFrame].map { $0.arrived.count == $0.count } ?? false }
 
   /// The next message, or nil when parts of it are missing.
   ///
   /// - Throws: what ``FrameReader`` throws.
-  mutating func next() throws(RuntimeError) -> Message? {
+  package mutating func next() throws(RuntimeError) -> Message? {
     guard hasMessage, let frame = frames.removeValue(forKey: nextFrame) else { return nil }
     nextFrame += 1
     heldBytes -= frame.byteCount

@@ -19,6 +19,8 @@ public struct UCXOptions: Sendable {
   public var spin: Duration = .zero
   /// Instead of `UCX_TLS`, for tests.
   package var transports: String?
+  /// Whether shared memory is used, for tests; nil for loopback addresses only.
+  package var sharedMemory: Bool?
 
   /// The defaults, and a token if there is one.
   public init(token: Token? = nil, trustedFabric: Bool = false) {

@@ -1,14 +1,14 @@
-import ByzRuntime
-import ByzTensor
+package import ByzRuntime
+package import ByzTensor
 
 /// Decides which part is sent next.
 ///
 /// Large parts go first, and the head only when the other side has fetched all of them: a message whose head has arrived was
 /// read from memory that was still the message's, even if the sender closes or dies the next moment. Heads go in the order of
 /// their messages. What is on its way at once is bounded by a window.
-struct UCXOutbox: Sendable {
+package struct UCXOutbox: Sendable {
   /// Bytes to send.
-  enum Bytes: Sendable {
+  package enum Bytes: Sendable {
     /// A copy of them, eagerly.
     case head([UInt8])
     /// By rendezvous, from where they lie.
@@ -23,30 +23,36 @@ struct UCXOutbox: Sendable {
     let large: [Segment]
     var begun = 0
     var arrived = 0
-    var isHeadBegun = false
     /// What the message counts for in a queue.
     let byteCount: Int
   }
 
   /// Messages that have not begun, from `first` on; the room before it is given back now and then.
-  private var waiting: [Message] = []
+  private var waiting: [Message?] = []
   private var first = 0
   private var nextFrame: UInt64 = 0
-  /// Frames on their way, in order.
+  /// Frames on their way, in order. Only of the last one there may be large parts that have not begun.
   private var frames: [Outgoing] = []
+  /// Of how many of `frames`, the first ones, the head has begun.
+  private var headed = 0
   private var bytesOnTheirWay = 0
   private var partsOnTheirWay = 0
 
   /// How many bytes of messages have gone since this was last asked.
   private var goneByteCount = 0
 
-  mutating func append(_ message: Message) { waiting.append(message) }
+  package init() {}
+
+  package mutating func append(_ message: Message) { waiting.append(message) }
 
   /// What to send next, or nil when something has to arrive first.
-  mutating func next() -> (part: UCXPart, bytes: Bytes)? {
+  package mutating func next() -> (part: UCXPart, bytes: Bytes)? {
     if let next = nextPart() { return next }
-    guard first < waiting.count, hasRoom(for: waiting[first]) else { return nil }
-    begin(waiting[first])
+    guard first < waiting.count, let message = waiting[first], hasRoom(for: message) else {
+      return nil
+    }
+    begin(message)
+    waiting[first] = nil
     first += 1
     if first > 64, 2 * first > waiting.count {
       waiting.removeFirst(first)
@@ -56,12 +62,13 @@ struct UCXOutbox: Sendable {
   }
 
   /// Notes that a part has been sent.
-  mutating func sent(_ part: UCXPart) {
+  package mutating func sent(_ part: UCXPart) {
     guard let i = frames.firstIndex(where: { $0.number == part.frame }) else { return }
     if part.index > 0 {
       frames[i].arrived += 1
     } else {
       let frame = frames.remove(at: i)
+      headed -= 1
       bytesOnTheirWay -= frame.byteCount
       partsOnTheirWay -= frame.partCount
       goneByteCount += frame.byteCount
@@ -69,30 +76,23 @@ struct UCXOutbox: Sendable {
   }
 
   /// How many bytes of messages have gone since the last call.
-  mutating func takeGoneByteCount() -> Int {
+  package mutating func takeGoneByteCount() -> Int {
     defer { goneByteCount = 0 }
     return goneByteCount
   }
 
   private mutating func nextPart() -> (part: UCXPart, bytes: Bytes)? {
-    var isHeadsTurn = true
-    for i in frames.indices {
-      let frame = frames[i]
-      if frame.begun < frame.large.count {
-        frames[i].begun += 1
-        let part = UCXPart(frame: frame.number, index: frame.begun + 1, count: frame.partCount)
-        return (part, .segment(frame.large[frame.begun]))
-      }
-      if frame.isHeadBegun { continue }
-      if isHeadsTurn, frame.arrived == frame.large.count {
-        frames[i].isHeadBegun = true
-        return (
-          UCXPart(frame: frame.number, index: 0, count: frame.partCount), .head(frame.head)
-        )
-      }
-      isHeadsTurn = false
+    guard headed < frames.count else { return nil }
+    let last = frames[frames.count - 1]
+    if last.begun < last.large.count {
+      frames[frames.count - 1].begun += 1
+      let part = UCXPart(frame: last.number, index: last.begun + 1, count: last.partCount)
+      return (part, .segment(last.large[last.begun]))
     }
-    return nil
+    let next = frames[headed]
+    guard next.arrived == next.large.count else { return nil }
+    headed += 1
+    return (UCXPart(frame: next.number, index: 0, count: next.partCount), .head(next.head))
   }
 
   private func hasRoom(for message: Message) -> Bool {
