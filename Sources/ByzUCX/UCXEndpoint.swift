@@ -15,10 +15,6 @@ import CByzUCX
 /// `@unchecked Sendable`: used by one thread at a time, first the one that makes it and then the one it is handed to;
 /// only ``wake()`` may be called by others.
 final class UCXEndpoint: @unchecked Sendable {
-  /// How long closing may wait for the other side to fetch what it is reading. Reading on after that is harmless: without a
-  /// head, no message comes of it.
-  private static let closingTime: Duration = .milliseconds(250)
-
   private var context: UCXContext?
   private var worker: OpaquePointer?
   /// Whether shared memory is used; nil for loopback addresses only.
@@ -32,6 +28,7 @@ final class UCXEndpoint: @unchecked Sendable {
   /// The connection requests that a listener has received, to be taken.
   private var requests: [OpaquePointer] = []
 
+  private var isClient = false
   /// Whether the listener has said its greeting.
   private(set) var isGreeted = false
   /// Why nothing more will come of it.
@@ -55,13 +52,14 @@ final class UCXEndpoint: @unchecked Sendable {
     }
   }
 
-  deinit { shutDown() }
+  deinit { finish() }
 
   // MARK: - Connecting
 
   /// Begins to connect.
   func connect(to address: UCXAddress) throws(RuntimeError) {
     guard let worker else { return }
+    isClient = true
     let status = address.withSocketAddress {
       byz_ucx_connect(worker, $0, $1, sharedMemory ?? address.isLoopback)
     }
@@ -140,23 +138,38 @@ final class UCXEndpoint: @unchecked Sendable {
     byz_ucx_wait(worker, onlyForWake, time?.pollTimeout ?? -1)
   }
 
-  /// Ends a sleep. From any thread that knows that ``shutDown()`` has not begun.
+  /// Ends a sleep. From any thread that knows that ``close(within:)`` has not begun.
   func wake() { if let worker { byz_ucx_wake(worker) } }
 
-  /// Closes the connection and frees everything of UCX's.
-  func shutDown() {
-    guard let worker else { return }
-    let end = ContinuousClock.now + Self.closingTime
-    byz_ucx_close(worker)
-    while !byz_ucx_is_closed(worker), ContinuousClock.now < end {
-      if !byz_ucx_progress(worker) { byz_ucx_wait(worker, false, Self.closingTime.pollTimeout) }
+  /// Closes the connection, and frees everything of UCX's when that succeeds in time.
+  ///
+  /// UCX ends the process when a worker is freed that still has something to send. In shared memory a peer that hangs can keep
+  /// it from sending; then ``finish()`` has to wait until that peer goes on or is gone.
+  ///
+  /// - Returns: whether all is freed.
+  func close(within time: Duration) -> Bool {
+    guard let worker else { return true }
+    // Before the greeting a client has sent nothing, and no one may be there who would let go of it.
+    if !isClient || isGreeted {
+      let end = ContinuousClock.now + time
+      byz_ucx_close(worker)
+      while !byz_ucx_is_closed(worker) {
+        if byz_ucx_progress(worker) { continue }
+        let left = end - ContinuousClock.now
+        guard left > .zero else { return false }
+        byz_ucx_wait(worker, false, left.pollTimeout)
+      }
     }
     byz_ucx_worker_destroy(worker)
     self.worker = nil
     context = nil
     arriving = [:]
     leaving = [:]
+    return true
   }
+
+  /// Closes the connection and frees everything of UCX's, however long it takes.
+  func finish() { while !close(within: .seconds(3600)) {} }
 
   private func post(_ part: UCXPart, _ bytes: UCXOutbox.Bytes) {
     guard let worker else { return }

@@ -129,7 +129,7 @@ package final class UCXLink: Link {
     }
   }
 
-  /// Returns when nothing of the link is left. It has to be closed by someone.
+  /// Returns when nothing of the link is left, unless the other side hangs and holds on to it. It has to be closed by someone.
   package func waitUntilGone() async {
     await withCheckedContinuation { waiting in
       let isGone = state.withLock { state in
@@ -253,6 +253,9 @@ package final class UCXLink: Link {
     for writer in writers { writer.resume() }
   }
 
+  /// How long closing may wait for the other side to let go.
+  private static let closingTime: Duration = .milliseconds(250)
+
   /// Tells everyone, then frees what UCX has.
   private func end(_ reason: RuntimeError, endpoint: UCXEndpoint?) {
     bell.withLock { $0 = nil }
@@ -267,7 +270,7 @@ package final class UCXLink: Link {
     }
     for writer in writers.values { writer.resume(throwing: lost(reason)) }
     receiver?.linkClosed(reason)
-    endpoint?.shutDown()
+    let isFree = endpoint?.close(within: Self.closingTime) ?? true
     if case .opening(let opened) = phase { opened?.resume(throwing: reason) }
     let waiting = state.withLock { state in
       defer { state.waitingForEnd = [] }
@@ -276,6 +279,8 @@ package final class UCXLink: Link {
       return state.waitingForEnd
     }
     for waiting in waiting { waiting.resume() }
+    // No one waits for a peer that hangs, but this thread.
+    if !isFree { endpoint?.finish() }
   }
 
   private func lost(_ reason: RuntimeError) -> RuntimeError {

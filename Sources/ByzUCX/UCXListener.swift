@@ -88,7 +88,7 @@ package final class UCXListener: Sendable {
     }
     state.withLock { $0.endpoint = nil }
     for request in endpoint.takeRequests() { endpoint.reject(request) }
-    endpoint.shutDown()
+    endpoint.finish()
     let waiting = state.withLock { state in
       state.isGone = true
       defer { state.waitingForEnd = [] }
@@ -107,7 +107,7 @@ package final class UCXListener: Sendable {
     // Who is gone already, and is then not accepted, is no concern of the others.
     guard (try? endpoint.accept(request, from: address)) != nil,
       let link = try? keepLink(endpoint, from: address)
-    else { return endpoint.shutDown() }
+    else { return endpoint.finish() }
     accept(link)
   }
 
