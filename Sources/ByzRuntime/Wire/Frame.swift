@@ -70,7 +70,7 @@ package enum Frame {
   /// - Throws: ``RuntimeError/Code/malformedMessage`` with the limit that is exceeded.
   package static func check(_ message: Message, limits: WireLimits) throws(RuntimeError) {
     guard message.segments.count <= Int(UInt16.max) else {
-      throw .tooMuch(message.segments.count, "segments", limit: Int(UInt16.max), "segmentCount")
+      throw .tooMuch(message.segments.count, "segments", limit: Int(UInt16.max), "the format allows")
     }
     var size = FrameSize()
     try size.add(

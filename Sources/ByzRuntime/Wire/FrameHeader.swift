@@ -93,6 +93,6 @@ extension RuntimeError {
 
   /// A message that exceeds a limit.
   static func tooMuch(_ count: Int, _ what: String, limit: Int, _ name: String) -> RuntimeError {
-    .malformed("A message has \(count) \(what); \(name) allows \(limit).")
+    .malformed("A message has \(count) \(what), more than \(name), \(limit).")
   }
 }
