@@ -50,7 +50,8 @@ final class UCXContext: @unchecked Sendable {
     guard let opened else {
       throw RuntimeError(
         .transportUnavailable,
-        "UCX opens no device: \(UCX.text(status)). Is UCX_TLS set to what ucx_info -d does not list?")
+        "UCX opens no device: \(UCX.text(status)). Is UCX_TLS set to what ucx_info -d does not list?"
+      )
     }
     handle = opened
   }

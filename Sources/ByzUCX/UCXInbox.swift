@@ -50,7 +50,7 @@ package struct UCXInbox: Sendable {
     let (left, room) = (limits.message - frame.byteCount, heldLimit - heldBytes)
     guard byteCount >= 0, byteCount <= left, byteCount <= room else {
       throw malformed(
-        "A part of \(byteCount) bytes, of a message of at most \(limits.message) (WireLimits.message)")
+        "A part of \(byteCount) bytes: WireLimits.message allows \(limits.message) for all of them")
     }
     guard heldParts < 2 * max(mostParts, UCXPart.windowPartCount) else {
       throw malformed("\(heldParts) parts of messages that are not complete")
@@ -97,13 +97,14 @@ package struct UCXInbox: Sendable {
     while offset < bytes.count {
       offset += try fill(from: bytes[offset...])
       guard let message = try reader.next() else { continue }
-      guard offset == bytes.count, try reader.next() == nil else { break }
+      guard offset == bytes.count, reader.isBetweenMessages else { break }
       return message
     }
     throw malformed("A head that is not one whole message")
   }
 
-  private mutating func fill(from bytes: Slice<UnsafeRawBufferPointer>) throws(RuntimeError) -> Int {
+  private mutating func fill(from bytes: Slice<UnsafeRawBufferPointer>) throws(RuntimeError) -> Int
+  {
     do {
       return try reader.fill { room in
         let count = min(room.count, bytes.count)
