@@ -1,0 +1,252 @@
+internal import ByzRuntime
+internal import ByzTensor
+import CByzUCX
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A UCX worker with one endpoint or one listener: what one thread drives.
+///
+/// `@unchecked Sendable`: used by one thread at a time, first the one that makes it and then the one it is handed to;
+/// only ``wake()`` may be called by others.
+final class UCXEndpoint: @unchecked Sendable {
+  private var context: UCXContext?
+  private var worker: OpaquePointer?
+  /// Whether shared memory is used; nil for loopback addresses only.
+  private let sharedMemory: Bool?
+  private var inbox: UCXInbox
+  private var outbox = UCXOutbox()
+  /// Memory that UCX writes into, until it has.
+  private var arriving: [UCXPart: TensorStorage] = [:]
+  /// Memory that UCX reads from, until it has.
+  private var leaving: [UCXPart: Segment] = [:]
+  /// The connection requests that a listener has received, to be taken.
+  private var requests: [OpaquePointer] = []
+
+  private var isClient = false
+  /// Whether the listener has said its greeting.
+  private(set) var isGreeted = false
+  /// Why nothing more will come of it.
+  private(set) var failure: RuntimeError?
+
+  init(context: UCXContext, options: UCXOptions) throws(RuntimeError) {
+    self.context = context
+    sharedMemory = options.sharedMemory
+    inbox = UCXInbox(limits: options.limits)
+    let events = byz_ucx_events(
+      owner: Unmanaged.passUnretained(self).toOpaque(),
+      allocate: { UCXEndpoint.of($0).allocate(UCXPart($1), byteCount: $2) },
+      received: { UCXEndpoint.of($0).received(UCXPart($1), status: $2) },
+      sent: { UCXEndpoint.of($0).sent(UCXPart($1), status: $2) },
+      malformed: { UCXEndpoint.of($0).fail(.malformedMessage, "It sends what ByzKit does not.") },
+      failed: { UCXEndpoint.of($0).fail(.workerLost, "The connection ended: \(UCX.text($1)).") },
+      requested: { UCXEndpoint.of($0).requests.append(OpaquePointer($1)) })
+    let status = byz_ucx_worker_create(context.handle, events, &worker)
+    if worker == nil {
+      throw RuntimeError(.transportUnavailable, "UCX starts no worker: \(UCX.text(status)).")
+    }
+  }
+
+  deinit { finish() }
+
+  // MARK: - Connecting
+
+  /// Begins to connect.
+  func connect(to address: UCXAddress) throws(RuntimeError) {
+    guard let worker else { return }
+    isClient = true
+    let status = address.withSocketAddress {
+      byz_ucx_connect(worker, $0, $1, sharedMemory ?? address.isLoopback)
+    }
+    guard status == 0 else {
+      throw RuntimeError(.workerStartFailed, "\(address) cannot be reached: \(UCX.text(status)).")
+    }
+  }
+
+  /// Listens, and returns the address with the port that was chosen.
+  func listen(at address: UCXAddress) throws(RuntimeError) -> UCXAddress {
+    guard let worker else { return address }
+    var bound = sockaddr_storage()
+    let status = address.withSocketAddress { byz_ucx_listen(worker, $0, $1, &bound) }
+    guard status == 0 else {
+      throw RuntimeError(
+        .transportUnavailable, "\(address) cannot be listened at: \(UCX.text(status)).")
+    }
+    return UCXAddress(bound)
+  }
+
+  /// The requests that have come since the last call; each goes to ``accept(_:from:)`` or ``reject(_:)``.
+  func takeRequests() -> [OpaquePointer] {
+    defer { requests = [] }
+    return requests
+  }
+
+  /// Where a request comes from.
+  static func address(of request: OpaquePointer) -> UCXAddress? {
+    var storage = sockaddr_storage()
+    let status = byz_ucx_request_address(UnsafeMutableRawPointer(request), &storage)
+    return status == 0 ? UCXAddress(storage) : nil
+  }
+
+  /// Refuses a request to this listener.
+  func reject(_ request: OpaquePointer) {
+    if let worker { byz_ucx_reject(worker, UnsafeMutableRawPointer(request)) }
+  }
+
+  /// Connects to who made a request, and greets.
+  func accept(_ request: OpaquePointer, from address: UCXAddress) throws(RuntimeError) {
+    guard let worker else { return }
+    let status = byz_ucx_accept(
+      worker, UnsafeMutableRawPointer(request), sharedMemory ?? address.isLoopback)
+    guard status == 0 else {
+      throw RuntimeError(.workerStartFailed, "\(address) cannot be accepted: \(UCX.text(status)).")
+    }
+    post(.greeting, .head([]))
+  }
+
+  // MARK: - Working
+
+  /// Queues a message.
+  func append(_ message: Message) { outbox.append(message) }
+
+  /// Does what there is to do, and returns whether there was anything.
+  func step() -> Bool {
+    guard let worker else { return false }
+    while failure == nil, let (part, bytes) = outbox.next() { post(part, bytes) }
+    return byz_ucx_progress(worker)
+  }
+
+  /// The next message that has arrived.
+  ///
+  /// - Throws: ``RuntimeError/Code/malformedMessage``, ``RuntimeError/Code/incompatiblePeer``.
+  func nextMessage() throws(RuntimeError) -> Message? { try inbox.next() }
+
+  /// Whether a message has arrived that has not been taken.
+  var hasMessage: Bool { inbox.hasMessage }
+
+  /// How many bytes of messages have been sent since the last call.
+  func takeGoneByteCount() -> Int { outbox.takeGoneByteCount() }
+
+  /// Sleeps until there may be something to do or the time is over.
+  func wait(onlyForWake: Bool = false, upTo time: Duration? = nil) {
+    guard let worker else { return }
+    byz_ucx_wait(worker, onlyForWake, time?.pollTimeout ?? -1)
+  }
+
+  /// Ends a sleep. From any thread that knows that ``close(within:)`` has not begun.
+  func wake() { if let worker { byz_ucx_wake(worker) } }
+
+  /// Closes the connection, and frees everything of UCX's when that succeeds in time.
+  ///
+  /// UCX ends the process when a worker is freed that still has something to send. In shared memory a peer that hangs can keep
+  /// it from sending; then ``finish()`` has to wait until that peer goes on or is gone.
+  ///
+  /// - Returns: whether all is freed.
+  func close(within time: Duration) -> Bool {
+    guard let worker else { return true }
+    // Before the greeting a client has sent nothing, and no one may be there who would let go of it.
+    if !isClient || isGreeted {
+      let end = ContinuousClock.now + time
+      byz_ucx_close(worker)
+      while !byz_ucx_is_closed(worker) {
+        if byz_ucx_progress(worker) { continue }
+        let left = end - ContinuousClock.now
+        guard left > .zero else { return false }
+        byz_ucx_wait(worker, false, left.pollTimeout)
+      }
+    }
+    byz_ucx_worker_destroy(worker)
+    self.worker = nil
+    context = nil
+    arriving = [:]
+    leaving = [:]
+    return true
+  }
+
+  /// Closes the connection and frees everything of UCX's, however long it takes.
+  func finish() { while !close(within: .seconds(3600)) {} }
+
+  private func post(_ part: UCXPart, _ bytes: UCXOutbox.Bytes) {
+    guard let worker else { return }
+    let status =
+      switch bytes {
+      case .head(let head):
+        head.withUnsafeBytes { byz_ucx_send(worker, part.c, $0.baseAddress, $0.count, true) }
+      case .segment(let segment):
+        segment.withUnsafeBytes {
+          leaving[part] = segment
+          return byz_ucx_send(worker, part.c, $0.baseAddress, $0.count, false)
+        }
+      }
+    if status != 0 { sent(part, status: status) }
+  }
+
+  // MARK: - What UCX tells
+
+  private static func of(_ owner: UnsafeMutableRawPointer?) -> UCXEndpoint {
+    // The endpoint outlives its worker, and gave this pointer to it.
+    Unmanaged<UCXEndpoint>.fromOpaque(owner!).takeUnretainedValue()
+  }
+
+  private func allocate(_ part: UCXPart, byteCount: Int) -> UnsafeMutableRawPointer? {
+    guard failure == nil else { return nil }
+    if part == .greeting, byteCount == 0 {
+      isGreeted = true
+      return nil
+    }
+    do throws(RuntimeError) {
+      let storage = try inbox.allocate(part, byteCount: byteCount)
+      arriving[part] = storage
+      return storage.address
+    } catch {
+      failure = error
+      return nil
+    }
+  }
+
+  private func received(_ part: UCXPart, status: CInt) {
+    arriving[part] = nil
+    if status == 0 {
+      inbox.complete(part)
+    } else {
+      fail(.workerLost, "A part of a message could not be fetched: \(UCX.text(status)).")
+    }
+  }
+
+  private func sent(_ part: UCXPart, status: CInt) {
+    leaving[part] = nil
+    if status == 0 {
+      if part != .greeting { outbox.sent(part) }
+    } else {
+      fail(.workerLost, "A part of a message could not be sent: \(UCX.text(status)).")
+    }
+  }
+
+  private func fail(_ code: RuntimeError.Code, _ message: String) {
+    if failure == nil { failure = RuntimeError(code, message) }
+  }
+}
+
+extension UCXPart {
+  fileprivate init(_ part: byz_ucx_part) {
+    self.init(frame: part.frame, index: Int(part.index), count: Int(part.count))
+  }
+
+  fileprivate var c: byz_ucx_part {
+    byz_ucx_part(frame: frame, index: UInt32(index), count: UInt32(count))
+  }
+}
+
+extension Duration {
+  /// Whole milliseconds, rounded up, as `poll` takes them.
+  fileprivate var pollTimeout: CInt {
+    let (seconds, attoseconds) = max(self, .zero).components
+    let milliseconds = (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+    return CInt(clamping: min(seconds, 1 << 20) * 1000 + milliseconds)
+  }
+}
