@@ -43,6 +43,9 @@ public final class ActorPool: Sendable {
     dispatcher.withLock { $0.state.workerCount(offering: capability) }
   }
 
+  /// The workers' names, in the order of the configurations.
+  package var workerNames: [String] { dispatcher.withLock { $0.state.workers.map(\.name) } }
+
   /// What each worker has done so far, in the order of the configurations.
   public var statistics: [WorkerStatistics] {
     let (states, workers) = dispatcher.withLock { ($0.state.workers, $0.workers) }
