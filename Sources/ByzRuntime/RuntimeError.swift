@@ -47,6 +47,8 @@ public struct RuntimeError: Error, Sendable {
     public static let unknownTarget = Code("unknownTarget")
     /// What was asked for did not happen within the time allowed.
     public static let deadlineExceeded = Code("deadlineExceeded")
+    /// Too many subtasks failed for enough to return.
+    public static let quorumNotReached = Code("quorumNotReached")
     /// A message may or may not have arrived: the connection ended before it was acknowledged.
     public static let deliveryUnknown = Code("deliveryUnknown")
     /// A transport is not there: a library is not installed, or an address cannot be used.

@@ -85,10 +85,12 @@ public final class OutputFile {
   }
 
   /// Puts the file at its path, in place of what was there, after waiting until its bytes would
-  /// survive a loss of power. After such a loss the path holds this file or the one before, whole.
+  /// survive a loss of power, and waits until the path would too. After such a loss the path holds
+  /// this file or, if the call had not returned, perhaps the one before: always a whole one.
   ///
   /// - Returns: the file, still mapped.
-  /// - Throws: ``FileError``; the file can then be committed again or abandoned.
+  /// - Throws: ``FileError``; the file can then be committed again or abandoned, unless its
+  ///   operation is "keep": then it is at its path, but may be gone after a loss of power.
   /// - Precondition: it was not committed before.
   public func commit() throws(FileError) -> FileMapping {
     precondition(!isCommitted, "\(path) was committed before")
@@ -101,7 +103,21 @@ public final class OutputFile {
       throw FileError(path: path, operation: "put a file at")
     }
     isCommitted = true
+    try keepName()
     return mapping
+  }
+
+  /// Waits until the folder's new entry would survive a loss of power.
+  private func keepName() throws(FileError) {
+    let slash = path.lastIndex(of: "/")
+    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let opened = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard opened >= 0 else { throw FileError(path: path, operation: "keep") }
+    defer { close(opened) }
+    // Some file systems have no such operation for folders, and keep names without it.
+    guard fsync(opened) == 0 || errno == EINVAL else {
+      throw FileError(path: path, operation: "keep")
+    }
   }
 
   deinit {

@@ -68,8 +68,10 @@ public final class HonestNode: Sendable {
   func gradient(
     at parameters: Tensor<Float>, on batch: Batch
   ) throws -> (loss: Float, gradient: Tensor<Float>) {
-    try workspace.withLock { workspace in
+    let result = try workspace.withLockIfAvailable { workspace in
       try model.gradient(at: parameters, on: batch, workspace: workspace)
     }
+    // A call that was late for an earlier round may still have it; nobody waits for that.
+    return try result ?? model.gradient(at: parameters, on: batch)
   }
 }

@@ -11,7 +11,8 @@ public import ByzTensor
 /// print(try model.accuracy(at: server.parameters, on: test))
 /// ```
 ///
-/// Gradients are ordered by node, honest ones first, whichever arrives first. A value: a copy is a checkpoint.
+/// Gradients are ordered by node, honest ones first, whichever arrives first. A ``RoundPolicy`` says whether a round waits for
+/// all of them. A value: a copy is a checkpoint, and ``Checkpoint`` one that survives the process.
 public struct ParameterServer: Sendable {
   /// The nodes that follow the protocol.
   public let honest: [HonestNode]
@@ -22,22 +23,26 @@ public struct ParameterServer: Sendable {
   public let aggregator: any Aggregator
   /// How a step is taken.
   public let optimizer: SGD
+  /// How many nodes a round needs, and how long it waits.
+  public let policy: RoundPolicy
   /// The model, the same for all nodes.
-  public private(set) var parameters: Tensor<Float>
+  public internal(set) var parameters: Tensor<Float>
   /// What the optimizer remembers.
-  public private(set) var optimizerState = SGD.State()
+  public internal(set) var optimizerState = SGD.State()
   /// The rounds that are over.
-  public private(set) var roundsDone = 0
+  public internal(set) var roundsDone = 0
 
   /// A server before its first round.
   ///
   /// - Throws: ``AggregationError`` or ``AttackError`` when the rule does not work for this number of nodes or an attack's
   ///   parameter is out of range,
-  ///   ``ModelError/wrongParameterCount(expected:actual:)`` when the parameters do not fit a node's model.
+  ///   ``ModelError/wrongParameterCount(expected:actual:)`` when the parameters do not fit a node's model,
+  ///   ``ModelError/invalidHyperparameter(name:value:bound:)`` when the quorum is above the number of nodes.
   public init(
     honest: [HonestNode], byzantine: [ByzantineNode] = [], aggregator: any Aggregator,
-    optimizer: SGD, parameters: Tensor<Float>
+    optimizer: SGD, parameters: Tensor<Float>, policy: RoundPolicy = RoundPolicy()
   ) throws {
+    try policy.validate(n: honest.count + byzantine.count)
     try aggregator.validate(n: honest.count + byzantine.count)
     for node in honest where node.model.parameterCount != parameters.count {
       throw ModelError.wrongParameterCount(
@@ -49,46 +54,85 @@ public struct ParameterServer: Sendable {
     self.byzantine = byzantine
     self.aggregator = aggregator
     self.optimizer = optimizer
+    self.policy = policy
     self.parameters = parameters
   }
 
   /// Runs one round: gradients, attacks, aggregation, a step.
   ///
-  /// A node that fails and a rule that refuses are outcomes in the report, not errors: the others go on. A step that would
-  /// leave the parameters not finite is not taken.
+  /// A node that fails or is late, too few nodes and a rule that refuses are outcomes in the report, not errors: the others go
+  /// on. A step that would leave the parameters not finite is not taken.
   ///
-  /// - Parameter pool: whose workers compute gradients and aggregate; the calling task if nil. The result is the same, bit for bit.
+  /// - Parameter pool: whose workers compute gradients and aggregate; the calling task if nil. The result is the same, bit for
+  ///   bit, when the same nodes take part.
   /// - Throws: `CancellationError`, or `RuntimeError` when the pool fails; the server is unchanged then.
   @discardableResult
   public mutating func round(on pool: ActorPool? = nil) async throws -> RoundReport {
+    try await round(of: Array(0..<honest.count + byzantine.count), policy, on: pool)
+  }
+
+  /// Runs the next round with exactly the nodes that took part in a recorded one, and waits for all of them: parameters and
+  /// optimizer have the same bits after it as after the recorded round, whatever the pool.
+  ///
+  /// - Throws: ``ReplayError`` when the record does not fit or a participant fails now, else as ``round(on:)``; the server is
+  ///   unchanged then.
+  @discardableResult
+  public mutating func replay(
+    _ record: RoundRecord, on pool: ActorPool? = nil
+  ) async throws -> RoundReport {
+    try record.validate(round: roundsDone, nodes: honest.count + byzantine.count)
+    var next = self
+    let everyone = RoundPolicy(quorum: policy.quorum)
+    let report = try await next.round(of: record.participants, everyone, on: pool)
+    for node in record.participants where !report.participants.contains(node) {
+      let failed = report.nodes[node]
+      throw ReplayError.participantFailed(name: failed.name, reason: failed.failure ?? "late")
+    }
+    self = next
+    return report
+  }
+
+  /// Runs a round of some of the nodes.
+  private mutating func round(
+    of members: [Int], _ policy: RoundPolicy, on pool: ActorPool?
+  ) async throws -> RoundReport {
     let context = OperatorContext(nodeName: "round \(roundsDone)", pool: pool)
     let rule = aggregator.forRound(roundsDone)
-    var (nodes, vectors) = try await honestGradients(in: context)
+    let wanted = max(0, policy.quorum - byzantine.count)
+    var answers = try await gradients(
+      of: members.filter { $0 < honest.count }, wanted, policy.deadline, in: context)
     let view = ByzantineNode.Round(
-      number: roundsDone, parameters: parameters, honest: vectors, rule: rule,
+      number: roundsDone, parameters: parameters, honest: answers.compactMap(\.vector), rule: rule,
       attackers: byzantine.count, learningRate: optimizer.learningRate.rate(at: roundsDone))
-    for node in byzantine {
+    for (index, node) in byzantine.enumerated() {
+      let isAsked = members.contains(honest.count + index)
+      answers.append(isAsked ? Answer(of: node, in: view) : .notAsked)
+    }
+    let vectors = answers.compactMap(\.vector)
+    let step: RoundReport.Step
+    if vectors.count < policy.quorum {
+      step = .tooFew(arrived: vectors.count, quorum: policy.quorum)
+    } else {
       do {
-        let vector = try node.vector(in: view)
-        // One liar's wrong shape must not make the rule refuse everyone's.
-        guard vector.shape == parameters.shape else {
-          throw ModelError.wrongParameterCount(expected: parameters.count, actual: vector.count)
-        }
-        vectors.append(vector)
-        nodes.append(RoundReport.Node(name: node.name, isByzantine: true, loss: nil, failure: nil))
-      } catch {
-        nodes.append(
-          RoundReport.Node(name: node.name, isByzantine: true, loss: nil, failure: "\(error)"))
+        step = try take(await rule.aggregate(vectors, in: context))
+      } catch let error as AggregationError {
+        step = .refused(error)
       }
     }
-    let step: RoundReport.Step
-    do {
-      step = try take(await rule.aggregate(vectors, in: context))
-    } catch let error as AggregationError {
-      step = .refused(error)
-    }
     defer { roundsDone += 1 }
-    return RoundReport(round: roundsDone, nodes: nodes, step: step)
+    return report(answers, step)
+  }
+
+  private func report(_ answers: [Answer], _ step: RoundReport.Step) -> RoundReport {
+    let names = honest.map(\.name) + byzantine.map(\.name)
+    let nodes = answers.indices.map { index in
+      RoundReport.Node(
+        name: names[index], isByzantine: index >= honest.count, loss: answers[index].loss,
+        failure: answers[index].failure)
+    }
+    return RoundReport(
+      round: roundsDone, nodes: nodes,
+      participants: answers.indices.filter { answers[$0].vector != nil }, step: step)
   }
 
   private mutating func take(_ gradient: Tensor<Float>) throws -> RoundReport.Step {
@@ -100,49 +144,59 @@ public struct ParameterServer: Sendable {
     return .notFinite
   }
 
-  /// The gradients that arrived, in the order of the nodes.
-  private func honestGradients(
-    in context: OperatorContext
-  ) async throws -> ([RoundReport.Node], [Tensor<Float>]) {
-    var gradients = honest.map { _ in Tensor<Float>(uninitialized: parameters.shape) }
-    let results = try await context.run(
-      honest.indices.map { GradientSubtask(node: $0, round: roundsDone) },
+  /// What each honest node answered, in their order; only `members` are asked.
+  private func gradients(
+    of members: [Int], _ wanted: Int, _ deadline: Duration?, in context: OperatorContext
+  ) async throws -> [Answer] {
+    // A node that is late may still write its row after this has returned: the row outlives that, and nobody reads it.
+    var rows = honest.map { _ in Tensor<Float>(uninitialized: parameters.shape) }
+    let gathering = try await context.collect(
+      members.map { GradientSubtask(node: $0, round: roundsDone) },
       operands: Operands(
-        inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&gradients)))
-    let nodes = zip(honest, results).map {
-      RoundReport.Node(name: $0.name, isByzantine: false, loss: $1.loss, failure: $1.failure)
+        inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&rows)),
+      // Each node's data stays near one worker.
+      preferring: context.pool?.workerNames ?? [],
+      until: Quorum(min(wanted, members.count), deadline: deadline))
+    var answers = [Answer](repeating: .notAsked, count: honest.count)
+    for (node, outcome) in zip(members, gathering.outcomes) {
+      switch outcome {
+      case .returned(let loss): answers[node] = Answer(vector: rows[node], loss: loss)
+      case .late: answers[node] = Answer(failure: "late: the round went on without it")
+      case .failed(let error as RuntimeError)
+      where error.code == .stopped || error.code == .noCapableWorker:
+        throw error
+      case .failed(let error): answers[node] = Answer(failure: "\(error)")
+      }
     }
-    return (nodes, zip(gradients, results).filter { $1.failure == nil }.map(\.0))
+    return answers
   }
 }
 
-/// Computes one node's gradient.
-struct GradientSubtask: FootprintSubtask {
-  let node: Int
-  let round: Int
+/// What a node sent in a round, or why it sent nothing.
+private struct Answer {
+  var vector: Tensor<Float>?
+  var loss: Float?
+  var failure: String?
 
-  /// What a node answered beside its gradient.
-  struct Output: Codable, Sendable {
-    let loss: Float?
-    let failure: String?
+  static var notAsked: Answer { Answer(failure: "not asked") }
+
+  init(vector: Tensor<Float>? = nil, loss: Float? = nil, failure: String? = nil) {
+    self.vector = vector
+    self.loss = loss
+    self.failure = failure
   }
 
-  var outputRows: Range<Int>? { node..<node + 1 }
-  var residents: [Int] { [node] }
-
-  func run(_ operands: Operands) -> Output {
-    guard let node = operands.residents[self.node] as? HonestNode,
-      let parameters = operands.inputs.first?.typed(as: Float.self), let outputs = operands.outputs
-    else { return Output(loss: nil, failure: "The node is not here.") }
+  init(of node: ByzantineNode, in view: ByzantineNode.Round) {
     do {
-      let (loss, gradient) = try node.gradient(at: parameters, round: round)
-      guard gradient.count == parameters.count else {
-        throw ModelError.wrongParameterCount(expected: parameters.count, actual: gradient.count)
+      let vector = try node.vector(in: view)
+      // One liar's wrong shape must not make the rule refuse everyone's.
+      guard vector.shape == view.parameters.shape else {
+        throw ModelError.wrongParameterCount(
+          expected: view.parameters.count, actual: vector.count)
       }
-      outputs.copy(gradient, toRow: self.node)
-      return Output(loss: loss, failure: nil)
+      self.init(vector: vector)
     } catch {
-      return Output(loss: nil, failure: "\(error)")
+      self.init(failure: "\(error)")
     }
   }
 }

@@ -4,6 +4,8 @@ public struct RoundReport: Sendable {
   public let round: Int
   /// The nodes in their order, honest ones first.
   public let nodes: [Node]
+  /// The nodes whose vectors were aggregated, by their place in ``nodes``, ascending.
+  public let participants: [Int]
   /// What became of the aggregate.
   public let step: Step
 
@@ -15,7 +17,8 @@ public struct RoundReport: Sendable {
     public let isByzantine: Bool
     /// Its mean loss over its batch, if it computed one.
     public let loss: Float?
-    /// Why it sent nothing; nil if it sent a vector.
+    /// Why it sent nothing, or that it was late; nil if it took part. It is asked again in the next
+    /// round.
     public let failure: String?
   }
 
@@ -27,7 +30,12 @@ public struct RoundReport: Sendable {
     case notFinite
     /// The rule refused the vectors, so no step was taken.
     case refused(AggregationError)
+    /// Fewer vectors arrived than the round's policy asks for, so no step was taken.
+    case tooFew(arrived: Int, quorum: Int)
   }
+
+  /// What is needed to repeat the round.
+  public var record: RoundRecord { RoundRecord(round: round, participants: participants) }
 
   /// The mean of the honest losses; nil if none arrived.
   public var meanLoss: Float? {

@@ -6,6 +6,7 @@ extension ActorPool {
   ///   ended; `CancellationError` when the calling task is cancelled;
   ///   ``RuntimeError/Code/noCapableWorker``, at once, when no worker has the capability;
   ///   ``RuntimeError/Code/workerLost`` when a subtask has used up its attempts;
+  ///   ``RuntimeError/Code/deadlineExceeded`` when one took longer than ``SubtaskOptions/timeout``;
   ///   ``RuntimeError/Code/stopped``.
   public func run<S: Subtask>(
     _ subtasks: [S], operands: Operands = Operands(), options: SubtaskOptions = SubtaskOptions()
@@ -17,7 +18,7 @@ extension ActorPool {
     try await withTaskCancellationHandler {
       try await withThrowingTaskGroup(of: [(Int, S.Output)].self) { group in
         for _ in 0..<lanes {
-          group.addTask { try await self.runLane(of: call, subtasks, operands) }
+          group.addTask { try await self.runLane(of: call, subtasks, operands, options) }
         }
         for try await part in group {
           for (index, output) in part { outputs[index] = output }
@@ -31,14 +32,14 @@ extension ActorPool {
 
   /// Runs subtasks of a call, one after another, until it has no more to begin.
   private func runLane<S: Subtask>(
-    of call: Int, _ subtasks: [S], _ operands: Operands
+    of call: Int, _ subtasks: [S], _ operands: Operands, _ options: SubtaskOptions
   ) async throws -> [(Int, S.Output)] {
     var results: [(Int, S.Output)] = []
     while let first = try await next(call) {
       var following = Optional(first)
       // Ends when there is nothing for this lane at once.
       while let assignment = following {
-        let (part, next) = try await runInARow(from: assignment, subtasks, operands)
+        let (part, next) = try await runInARow(from: assignment, subtasks, operands, options)
         results += part
         following = next
       }
@@ -49,20 +50,31 @@ extension ActorPool {
   /// Runs subtasks on one worker, without leaving its thread, for as long as it is given more of
   /// the same call.
   private func runInARow<S: Subtask>(
-    from first: PoolState.Assignment, _ subtasks: [S], _ operands: Operands
+    from first: PoolState.Assignment, _ subtasks: [S], _ operands: Operands,
+    _ options: SubtaskOptions
   ) async throws -> (results: [(Int, S.Output)], next: PoolState.Assignment?) {
-    let worker = workers[first.worker]
-    return try await withTaskExecutorPreference(worker.executor) {
+    let worker = dispatcher.withLock { $0.workers[first.worker] }
+    let isWatched = options.timeout != nil && !worker.endsOverdueSubtasks
+    // Whoever watches a thread must not need that thread.
+    return try await withTaskExecutorPreference(isWatched ? nil : worker.executor) {
       var results: [(Int, S.Output)] = []
       var assignment = first
       while true {
         let start = ContinuousClock.now
         do {
-          let output = try await worker.run(subtasks[assignment.subtask], operands: operands)
+          let subtask = subtasks[assignment.subtask]
+          let output =
+            isWatched
+            ? try await watch(assignment, subtask, on: worker, operands, options)
+            : try await worker.run(subtask, operands: operands, timeout: options.timeout)
           results.append((assignment.subtask, output))
         } catch let error as RuntimeError where error.code == .workerLost {
-          dispatcher.withLock { $0.handle(.workerLost(assignment.worker)) }.resume()
+          lose(assignment)
           return (results, nil)
+        } catch let overdue as Abandoned {
+          // The worker is still busy; whoever waits for it says when it is not.
+          fail(assignment.call, with: overdue.reason)
+          throw dispatcher.withLock { $0.failure(of: assignment.call) } ?? overdue.reason
         } catch {
           // Before anything else: the lanes that end because of this one report the same error, and
           // the worker is given nothing more of this call.
@@ -75,7 +87,9 @@ extension ActorPool {
         }
         let next = finish(assignment, .completed, since: start)
         guard let next else { return (results, nil) }
-        guard next.worker == assignment.worker else { return (results, next) }
+        guard next.worker == assignment.worker, next.epoch == assignment.epoch else {
+          return (results, next)
+        }
         assignment = next
       }
     }
@@ -83,7 +97,7 @@ extension ActorPool {
 
   private func next(_ call: Int) async throws -> PoolState.Assignment? {
     try await withCheckedThrowingContinuation { lane in
-      dispatcher.withLock { $0.next(call, for: lane) }.resume()
+      carryOut(dispatcher.withLock { $0.next(call, for: lane) })
     }
   }
 
@@ -93,11 +107,78 @@ extension ActorPool {
   ) -> PoolState.Assignment? {
     let busy = ContinuousClock.now - start
     let (next, wakes) = dispatcher.withLock { $0.finish(assignment, outcome, busy: busy) }
-    wakes.resume()
+    carryOut(wakes)
     return next
   }
 
   private func fail(_ call: Int, with error: any Error) {
-    dispatcher.withLock { $0.fail(call, with: error) }.resume()
+    carryOut(dispatcher.withLock { $0.fail(call, with: error) })
+  }
+
+  private func lose(_ assignment: PoolState.Assignment) {
+    carryOut(
+      dispatcher.withLock {
+        $0.handle(.workerLost(assignment.worker, epoch: assignment.epoch))
+      })
+  }
+}
+
+// MARK: - Time limits
+
+/// Why a lane no longer waits for a subtask that its worker still has.
+private struct Abandoned: Error {
+  let reason: any Error
+}
+
+extension ActorPool {
+  /// Runs a subtask as a child of the pool rather than of the caller, so that the caller can stop
+  /// waiting for it.
+  private func watch<S: Subtask>(
+    _ assignment: PoolState.Assignment, _ subtask: S, on worker: any Worker, _ operands: Operands,
+    _ options: SubtaskOptions
+  ) async throws -> S.Output {
+    let timeout = options.timeout ?? .zero
+    let promise = Promise<S.Output>()
+    let isBegun = background.add {
+      await withDiscardingTaskGroup { group in
+        group.addTask {
+          let start = ContinuousClock.now
+          let result: Result<S.Output, any Error>
+          do {
+            result = .success(try await worker.run(subtask, operands: operands, timeout: timeout))
+          } catch {
+            result = .failure(error)
+          }
+          if !promise.settle(result) { self.end(assignment, result, since: start) }
+        }
+        group.addTask {
+          // Not when the subtask ended, or the pool's own task was cancelled, before.
+          guard (try? await self.clock.sleep(timeout)) != nil else { return }
+          let error = RuntimeError(
+            .deadlineExceeded, "Subtask \(assignment.subtask) took longer than \(timeout).")
+          promise.settle(.failure(Abandoned(reason: error)))
+        }
+        _ = await promise.result
+        group.cancelAll()
+      }
+    }
+    guard isBegun else { throw RuntimeError(.stopped, "The pool has been stopped.") }
+    return try await withTaskCancellationHandler {
+      try await promise.result.get()
+    } onCancel: {
+      promise.settle(.failure(Abandoned(reason: CancellationError())))
+    }
+  }
+
+  /// Takes note that a worker is done with a subtask that nobody waits for.
+  private func end<Output>(
+    _ assignment: PoolState.Assignment, _ result: Result<Output, any Error>,
+    since start: ContinuousClock.Instant
+  ) {
+    switch result {
+    case .failure(let error as RuntimeError) where error.code == .workerLost: lose(assignment)
+    case .failure(is CancellationError): _ = finish(assignment, .cancelled, since: start)
+    case .success, .failure: _ = finish(assignment, .failed, since: start)
+    }
   }
 }

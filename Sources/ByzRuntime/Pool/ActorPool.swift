@@ -14,19 +14,28 @@
 /// synchronous handler, without a task that nobody owns, and a worker asks for its next subtask
 /// without leaving its thread.
 public final class ActorPool: Sendable {
-  let workers: [any Worker]
   let dispatcher: Monitor<PoolDispatcher>
-  private let backends: [String]
+  let clock: RuntimeClock
+  /// What each worker comes from.
+  let owners: [WorkerConfiguration]
+  /// What each worker's restarts have used up.
+  let budgets: Monitor<[RestartBudget]>
+  /// Subtasks that their callers may stop waiting for.
+  let background = ChildTasks()
+  /// Lost workers being replaced.
+  let replacements = ChildTasks()
 
-  init(workers: [any Worker], configurations: [WorkerConfiguration]) {
-    self.workers = workers
-    let owners = configurations.flatMap { Array(repeating: $0, count: $0.count) }
-    backends = owners.map(\.backend.name)
+  init(workers: [any Worker], configurations: [WorkerConfiguration], clock: RuntimeClock) {
+    owners = configurations.flatMap { Array(repeating: $0, count: $0.count) }
     let state = PoolState(
       workers: zip(workers, owners).map {
-        PoolState.Worker(name: $0.name, group: $1.name, capabilities: $1.capabilities)
+        PoolState.Worker(
+          name: $0.name, group: $1.name, capabilities: $1.capabilities,
+          isReplaceable: $1.restarts.maxRestarts > 0)
       })
-    dispatcher = Monitor(PoolDispatcher(state: state))
+    budgets = Monitor(owners.map { RestartBudget($0.restarts) })
+    dispatcher = Monitor(PoolDispatcher(state: state, workers: workers))
+    self.clock = clock
   }
 
   /// The number of workers that are not lost and have the capability; nil counts all.
@@ -34,22 +43,32 @@ public final class ActorPool: Sendable {
     dispatcher.withLock { $0.state.workerCount(offering: capability) }
   }
 
+  /// The workers' names, in the order of the configurations.
+  package var workerNames: [String] { dispatcher.withLock { $0.state.workers.map(\.name) } }
+
   /// What each worker has done so far, in the order of the configurations.
   public var statistics: [WorkerStatistics] {
-    let states = dispatcher.withLock { $0.state.workers }
+    let (states, workers) = dispatcher.withLock { ($0.state.workers, $0.workers) }
     return states.indices.map { index in
       let state = states[index]
       return WorkerStatistics(
-        name: state.name, backend: backends[index], capabilities: state.capabilities,
-        isStarted: workers[index].isStarted, isLost: state.status == .lost,
-        completed: state.completed, failed: state.failed, busyTime: state.busyTime)
+        name: state.name, backend: owners[index].backend.name, capabilities: state.capabilities,
+        isStarted: workers[index].isStarted, isLost: !state.isPresent, losses: state.losses,
+        restarts: state.restarts, completed: state.completed, failed: state.failed,
+        busyTime: state.busyTime)
     }
   }
 
-  /// Begins no more subtasks, waits for those that are running, and ends every worker.
-  func stop() async {
-    dispatcher.withLock { $0.handle(.stopped) }.resume()
-    for worker in workers { await worker.stop() }
+  /// Begins no more subtasks, and replaces no more workers.
+  func refuseWork() {
+    carryOut(dispatcher.withLock { $0.handle(.stopped) })
+    background.close()
+    replacements.close()
+  }
+
+  /// Waits for the subtasks that are running, and ends every worker.
+  func stopWorkers() async {
+    for worker in dispatcher.withLock({ $0.workers }) { await worker.stop() }
   }
 }
 
@@ -59,6 +78,10 @@ public final class ActorPool: Sendable {
 ///
 /// Work that others still have in the pool when `body` ends fails with
 /// ``RuntimeError/Code/stopped``; subtasks that are running are waited for.
+///
+/// A worker that is lost is replaced by another of its configuration, as far as its
+/// ``WorkerConfiguration/restarts`` allow; work goes on elsewhere meanwhile. Work that only lost
+/// workers could do waits for their replacements.
 ///
 /// - Throws: what `body` throws; ``RuntimeError/Code/invalidConfiguration`` when there is no
 ///   worker, a count is below 1 or two configurations share a name; what a backend throws when it
@@ -75,6 +98,14 @@ public func withActorPool<Result>(
   _ configurations: [WorkerConfiguration], isolation: isolated (any Actor)? = #isolation,
   body: (ActorPool) async throws -> Result
 ) async throws -> Result {
+  try await withActorPool(configurations, clock: .continuous, isolation: isolation, body: body)
+}
+
+/// The same in the time of a clock.
+package func withActorPool<Value>(
+  _ configurations: [WorkerConfiguration], clock: RuntimeClock,
+  isolation: isolated (any Actor)? = #isolation, body: (ActorPool) async throws -> Value
+) async throws -> Value {
   try check(configurations)
   var workers: [any Worker] = []
   do {
@@ -88,16 +119,22 @@ public func withActorPool<Result>(
     for worker in workers { await worker.stop() }
     throw error
   }
-  let pool = ActorPool(workers: workers, configurations: configurations)
-  let result: Result
+  let pool = ActorPool(workers: workers, configurations: configurations, clock: clock)
+  let outcome: Result<Value, any Error>
   do {
-    result = try await body(pool)
-  } catch {
-    await pool.stop()
-    throw error
+    // Cancelled, and awaited, where this scope ends.
+    async let _: Void = pool.replacements.run()
+    async let background: Void = pool.background.run()
+    do {
+      outcome = .success(try await body(pool))
+    } catch {
+      outcome = .failure(error)
+    }
+    pool.refuseWork()
+    await background
   }
-  await pool.stop()
-  return result
+  await pool.stopWorkers()
+  return try outcome.get()
 }
 
 private func check(_ configurations: [WorkerConfiguration]) throws(RuntimeError) {

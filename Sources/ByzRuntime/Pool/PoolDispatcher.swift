@@ -6,12 +6,18 @@
 struct PoolDispatcher: Sendable {
   typealias Waiting = CheckedContinuation<PoolState.Assignment?, any Error>
 
-  /// Lanes to wake, once the lock is released.
+  /// What to do once the lock is released: lanes to wake, and workers to replace.
   struct Wakes {
     fileprivate var entries: [(Waiting, Result<PoolState.Assignment?, any Error>)] = []
+    fileprivate(set) var replacements: [Int] = []
 
-    func resume() {
+    func resumeLanes() {
       for (lane, result) in entries { lane.resume(with: result) }
+    }
+
+    fileprivate mutating func add(_ other: Wakes) {
+      entries += other.entries
+      replacements += other.replacements
     }
   }
 
@@ -23,10 +29,21 @@ struct PoolDispatcher: Sendable {
   }
 
   private(set) var state: PoolState
+  /// Who does the work now, in the order of the state's workers.
+  private(set) var workers: [any Worker]
   private var calls: [Int: Call] = [:]
   private var nextCall = 0
 
-  init(state: PoolState) { self.state = state }
+  init(state: PoolState, workers: [any Worker]) {
+    self.state = state
+    self.workers = workers
+  }
+
+  /// Puts a new worker in a lost one's place.
+  mutating func replace(_ index: Int, by worker: any Worker, epoch: UInt32) -> Wakes {
+    workers[index] = worker
+    return handle(.workerReplaced(index, epoch: epoch))
+  }
 
   /// Takes in a call.
   ///
@@ -37,7 +54,7 @@ struct PoolDispatcher: Sendable {
     calls[call] = Call()
     // Nobody else waits for what a new call is given.
     _ = handle(.submitted(call: call, count: count, options))
-    let workers = state.workerCount(offering: options.capability)
+    let workers = state.expectedWorkerCount(offering: options.capability)
     return (call, max(1, min(count, workers, options.maxInFlight ?? .max)))
   }
 
@@ -67,7 +84,7 @@ struct PoolDispatcher: Sendable {
     _ done: PoolState.Assignment, _ outcome: PoolState.Outcome, busy: Duration
   ) -> (next: PoolState.Assignment?, wakes: Wakes) {
     var wakes = Wakes()
-    let event = PoolState.Event.finished(worker: done.worker, outcome, busy: busy)
+    let event = PoolState.Event.finished(done, outcome, busy: busy)
     let touched = distribute(state.handle(event), &wakes)
     // Before any lane that waits: this one is awake, and on the worker's thread.
     let next = takeReady(done.call)
@@ -82,7 +99,7 @@ struct PoolDispatcher: Sendable {
     calls[call] = Call(failure: error)
     wakes.entries += record.waiting.map { ($0, .failure(error)) }
     for assignment in record.ready {
-      wakes.entries += handle(.finished(worker: assignment.worker, .cancelled, busy: .zero)).entries
+      wakes.add(handle(.finished(assignment, .cancelled, busy: .zero)))
     }
     return wakes
   }
@@ -109,7 +126,8 @@ struct PoolDispatcher: Sendable {
         calls[assignment.call]?.ready.append(assignment)
         touched.append(assignment.call)
       case .fail(let call, let failure):
-        wakes.entries += fail(call, with: RuntimeError(failure)).entries
+        wakes.add(fail(call, with: RuntimeError(failure)))
+      case .replace(let worker): wakes.replacements.append(worker)
       }
     }
     return touched

@@ -11,11 +11,14 @@ package struct PoolState {
     package let call: Int
     package let subtask: Int
     package let worker: Int
+    /// Which life of the worker: what an earlier one still reports is ignored.
+    package let epoch: UInt32
 
-    package init(call: Int, subtask: Int, worker: Int) {
+    package init(call: Int, subtask: Int, worker: Int, epoch: UInt32 = 0) {
       self.call = call
       self.subtask = subtask
       self.worker = worker
+      self.epoch = epoch
     }
   }
 
@@ -23,9 +26,13 @@ package struct PoolState {
     /// A call brings `count` subtasks.
     case submitted(call: Int, count: Int, SubtaskOptions)
     /// A worker is done with its subtask.
-    case finished(worker: Int, Outcome, busy: Duration)
-    /// A worker is gone, with the subtask it had if it had one.
-    case workerLost(Int)
+    case finished(Assignment, Outcome, busy: Duration)
+    /// A worker is gone in one of its lives, with the subtask it had if it had one.
+    case workerLost(Int, epoch: UInt32)
+    /// A new worker stands in a lost one's place, in a new life.
+    case workerReplaced(Int, epoch: UInt32)
+    /// A lost worker stays lost.
+    case workerGivenUp(Int)
     /// A call wants none of its subtasks begun any more.
     case withdrawn(call: Int)
     /// No subtask is to begin any more.
@@ -42,6 +49,8 @@ package struct PoolState {
   package enum Directive: Hashable {
     case run(Assignment)
     case fail(call: Int, Failure)
+    /// Make a new worker in this one's place; the answer is `workerReplaced` or `workerGivenUp`.
+    case replace(worker: Int)
   }
 
   package enum Failure: Hashable {
@@ -55,7 +64,12 @@ package struct PoolState {
     /// The configuration it comes from.
     package let group: String
     package let capabilities: Set<Capability>
-    fileprivate(set) var status = Status.idle
+    /// Whether another is made in its place when it is lost.
+    package let isReplaceable: Bool
+    package fileprivate(set) var status = Status.idle
+    package fileprivate(set) var epoch: UInt32 = 0
+    package fileprivate(set) var losses = 0
+    package fileprivate(set) var restarts = 0
     package fileprivate(set) var completed = 0
     package fileprivate(set) var failed = 0
     package fileprivate(set) var busyTime = Duration.zero
@@ -63,14 +77,22 @@ package struct PoolState {
     package enum Status: Hashable {
       case idle
       case busy(Assignment)
+      /// Lost, and another is being made in its place.
+      case replacing
       case lost
     }
 
-    package init(name: String, group: String, capabilities: Set<Capability>) {
+    package init(
+      name: String, group: String, capabilities: Set<Capability>, isReplaceable: Bool = false
+    ) {
       self.name = name
       self.group = group
       self.capabilities = capabilities
+      self.isReplaceable = isReplaceable
     }
+
+    /// Whether it can be given work, now or when it is done.
+    package var isPresent: Bool { status != .lost && status != .replacing }
 
     package func offers(_ capability: Capability?) -> Bool {
       capability.map(capabilities.contains) ?? true
@@ -122,14 +144,21 @@ package struct PoolState {
 
   /// How many workers that are not lost have the capability.
   package func workerCount(offering capability: Capability?) -> Int {
+    workers.count { $0.isPresent && $0.offers(capability) }
+  }
+
+  /// The same with the lost ones that are being replaced: how many there may be again.
+  package func expectedWorkerCount(offering capability: Capability?) -> Int {
     workers.count { $0.status != .lost && $0.offers(capability) }
   }
 
   package mutating func handle(_ event: Event) -> [Directive] {
     switch event {
     case .submitted(let call, let count, let options): return submit(call, count, options)
-    case .finished(let worker, let outcome, let busy): return finish(worker, outcome, busy)
-    case .workerLost(let worker): return lose(worker)
+    case .finished(let done, let outcome, let busy): return finish(done, outcome, busy)
+    case .workerLost(let worker, let epoch): return lose(worker, epoch)
+    case .workerReplaced(let worker, let epoch): return replace(worker, epoch)
+    case .workerGivenUp(let worker): return giveUp(worker)
     case .stopped: return stop()
     case .withdrawn(let call):
       withdraw(call)
@@ -143,7 +172,7 @@ package struct PoolState {
 extension PoolState {
   private mutating func submit(_ id: Int, _ count: Int, _ options: SubtaskOptions) -> [Directive] {
     guard !isStopped else { return [.fail(call: id, .stopped)] }
-    guard workerCount(offering: options.capability) > 0 else {
+    guard expectedWorkerCount(offering: options.capability) > 0 else {
       return [.fail(call: id, .noCapableWorker(options.capability))]
     }
     guard count > 0 else { return [] }
@@ -152,9 +181,12 @@ extension PoolState {
     return assign()
   }
 
-  private mutating func finish(_ worker: Int, _ outcome: Outcome, _ busy: Duration) -> [Directive] {
+  private mutating func finish(
+    _ done: Assignment, _ outcome: Outcome, _ busy: Duration
+  ) -> [Directive] {
+    let worker = done.worker
     // A worker that was lost meanwhile has handed its subtask on already.
-    guard case .busy(let done) = workers[worker].status else { return [] }
+    guard workers[worker].status == .busy(done) else { return [] }
     workers[worker].status = .idle
     workers[worker].busyTime += busy
     idleCount += 1
@@ -168,20 +200,43 @@ extension PoolState {
     return assign()
   }
 
-  private mutating func lose(_ worker: Int) -> [Directive] {
-    var directives: [Directive] = []
+  private mutating func lose(_ worker: Int, _ epoch: UInt32) -> [Directive] {
+    // Twice is once, and an earlier life's end is no news.
+    guard workers[worker].isPresent, workers[worker].epoch == epoch else { return [] }
     let status = workers[worker].status
+    let isReplaced = workers[worker].isReplaceable && !isStopped
+    workers[worker].status = isReplaced ? .replacing : .lost
+    workers[worker].losses += 1
+    var directives: [Directive] = isReplaced ? [.replace(worker: worker)] : []
+    if case .busy(let assignment) = status {
+      directives += requeue(assignment)
+    } else {
+      idleCount -= 1
+    }
+    return directives + failUnserved() + assign()
+  }
+
+  private mutating func replace(_ worker: Int, _ epoch: UInt32) -> [Directive] {
+    guard workers[worker].status == .replacing else { return [] }
+    workers[worker].status = .idle
+    workers[worker].epoch = epoch
+    workers[worker].restarts += 1
+    idleCount += 1
+    return assign()
+  }
+
+  private mutating func giveUp(_ worker: Int) -> [Directive] {
+    guard workers[worker].status == .replacing else { return [] }
     workers[worker].status = .lost
-    switch status {
-    case .lost: return []
-    case .idle: idleCount -= 1
-    case .busy(let assignment): directives += requeue(assignment)
-    }
-    for id in turns {
+    return failUnserved()
+  }
+
+  /// Fails the calls that no worker is left for.
+  private mutating func failUnserved() -> [Directive] {
+    turns.flatMap { id in
       let needed = calls[id]?.options.capability
-      if workerCount(offering: needed) == 0 { directives += fail(id, .noCapableWorker(needed)) }
+      return expectedWorkerCount(offering: needed) == 0 ? fail(id, .noCapableWorker(needed)) : []
     }
-    return directives + assign()
   }
 
   private mutating func requeue(_ lost: Assignment) -> [Directive] {
@@ -240,7 +295,8 @@ extension PoolState {
         turn += 1
         continue
       }
-      let assignment = Assignment(call: id, subtask: calls[id]!.begin(), worker: worker)
+      let assignment = Assignment(
+        call: id, subtask: calls[id]!.begin(), worker: worker, epoch: workers[worker].epoch)
       workers[worker].status = .busy(assignment)
       idleCount -= 1
       turns.remove(at: turn)

@@ -1,9 +1,5 @@
 /// Where a set of subtasks may run and how many at once. It changes when work is done, never what
 /// comes out.
-///
-/// A time limit per subtask belongs here when a backend can enforce one: a worker that overran it
-/// would count as lost. A thread cannot be stopped from outside, so there is none now; cancel the
-/// calling task, and let long subtasks ask `Task.isCancelled`.
 public struct SubtaskOptions: Hashable, Sendable {
   /// What a worker must be able to do; nil for any worker.
   public var capability: Capability?
@@ -15,15 +11,24 @@ public struct SubtaskOptions: Hashable, Sendable {
   public var maxInFlight: Int?
   /// How often a subtask is begun before a lost worker becomes an error. At least 1.
   public var maxAttempts: Int
+  /// How long one subtask may take on a worker, from when it is given to it; nil for no limit.
+  ///
+  /// A thread cannot be stopped from outside. There, a subtask that is late finds `Task.isCancelled`
+  /// true, the caller gets ``RuntimeError/Code/deadlineExceeded`` without waiting for it, and the
+  /// worker gets nothing else until the subtask ends, which the end of the pool's scope waits for.
+  /// A caller that is cancelled does not wait for such a subtask either. Workers in other processes
+  /// end what is late: see their backend.
+  public var timeout: Duration?
 
-  /// By default anywhere, as many at once as there are workers, and three attempts.
+  /// By default anywhere, as many at once as there are workers, three attempts, and no time limit.
   public init(
     capability: Capability? = nil, affinity: String? = nil, maxInFlight: Int? = nil,
-    maxAttempts: Int = 3
+    maxAttempts: Int = 3, timeout: Duration? = nil
   ) {
     self.capability = capability
     self.affinity = affinity
     self.maxInFlight = maxInFlight
     self.maxAttempts = maxAttempts
+    self.timeout = timeout
   }
 }

@@ -12,6 +12,23 @@ public protocol WorkerBackend: Sendable {
   ///
   /// - Throws: ``RuntimeError/Code/workerStartFailed`` when the worker cannot exist.
   func makeWorker(named name: String) async throws -> any Worker
+
+  /// Makes a worker in the place of one of the same name that was lost.
+  ///
+  /// A pool calls it after the loss, perhaps before the lost one has ended.
+  ///
+  /// - Parameter epoch: the number of this life of the worker, from 1; never the same for two of
+  ///   one name in a pool. What an earlier life still sends must not be taken for this one's.
+  /// - Throws: as ``makeWorker(named:)``.
+  func makeWorker(named name: String, epoch: UInt32) async throws -> any Worker
+}
+
+extension WorkerBackend {
+  /// Makes a worker as for the first time: for backends whose workers share nothing with earlier
+  /// ones.
+  public func makeWorker(named name: String, epoch: UInt32) async throws -> any Worker {
+    try await makeWorker(named: name)
+  }
 }
 
 /// Something that runs subtasks, one at a time when a pool feeds it.
@@ -36,6 +53,19 @@ public protocol Worker: AnyObject, Sendable {
   ///   elsewhere; ``RuntimeError/Code/stopped`` after ``stop()``.
   func run<S: Subtask>(_ subtask: S, operands: Operands) async throws -> S.Output
 
+  /// Whether ``run(_:operands:timeout:)`` ends by itself when the time is over. If not, the pool
+  /// stops waiting, and the worker counts as busy until the subtask ends.
+  var endsOverdueSubtasks: Bool { get }
+
+  /// The same, within `timeout` from now if there is one and ``endsOverdueSubtasks`` is true.
+  ///
+  /// - Throws: as ``run(_:operands:)``; when the time is over,
+  ///   ``RuntimeError/Code/workerLost`` if the subtask may run again elsewhere,
+  ///   ``RuntimeError/Code/deadlineExceeded`` if it may not.
+  func run<S: Subtask>(
+    _ subtask: S, operands: Operands, timeout: Duration?
+  ) async throws -> S.Output
+
   /// Finishes what is running, then ends. Returns when nothing of the worker is left; calling it
   /// again does nothing.
   func stop() async
@@ -44,4 +74,14 @@ public protocol Worker: AnyObject, Sendable {
 extension Worker {
   /// None: the worker is not a thread of this process.
   public var executor: (any TaskExecutor)? { nil }
+
+  /// No.
+  public var endsOverdueSubtasks: Bool { false }
+
+  /// Runs the subtask, however long it takes.
+  public func run<S: Subtask>(
+    _ subtask: S, operands: Operands, timeout: Duration?
+  ) async throws -> S.Output {
+    try await run(subtask, operands: operands)
+  }
 }

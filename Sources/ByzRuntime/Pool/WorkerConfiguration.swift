@@ -30,16 +30,19 @@ public struct WorkerConfiguration: Sendable {
   public let capabilities: Set<Capability>
   /// What their names begin with: `name-0`, `name-1` and so on.
   public let name: String
+  /// When a lost worker is replaced.
+  public let restarts: RestartPolicy
 
   /// `count` workers started by `backend`; capabilities and name are the backend's unless given.
   public init(
     backend: some WorkerBackend, count: Int = 1, capabilities: Set<Capability>? = nil,
-    name: String? = nil
+    name: String? = nil, restarts: RestartPolicy = RestartPolicy()
   ) {
     self.backend = backend
     self.count = count
     self.capabilities = capabilities ?? backend.capabilities
     self.name = name ?? backend.name
+    self.restarts = restarts
   }
 
   /// Threads of this process.

@@ -9,8 +9,12 @@ public struct WorkerStatistics: Hashable, Sendable {
   /// Whether the thread, process or connection behind it exists yet: workers start with their first
   /// subtask.
   public let isStarted: Bool
-  /// Whether it was lost; it gets no more work.
+  /// Whether it is lost now; it gets no more work unless it is replaced.
   public let isLost: Bool
+  /// How often it was lost.
+  public let losses: Int
+  /// How often another was made in its place, under the same name.
+  public let restarts: Int
   /// The subtasks that returned.
   public let completed: Int
   /// The subtasks that threw.

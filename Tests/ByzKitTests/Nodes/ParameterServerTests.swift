@@ -1,46 +1,6 @@
 import ByzKit
 import Testing
 
-/// Points in two classes that a line separates, and softmax regression on them.
-private struct Problem {
-  let model: SoftmaxRegression
-  let data: Batch
-  let key = RandomKey(7)
-
-  init(count: Int = 96, inputs: Int = 6, classes: Int = 3) throws {
-    model = try SoftmaxRegression(inputs: inputs, classes: classes)
-    let noise = Tensor<Float>.normal(shape: [count, inputs], deviation: 0.3, key: RandomKey(1))
-    let labels = (0..<count).map { $0 % classes }
-    var inputsOfClass = noise
-    for (i, label) in labels.enumerated() { inputsOfClass[i, label] += 2 }
-    data = try Batch(inputs: inputsOfClass, labels: labels)
-  }
-
-  func honest(_ count: Int) throws -> [HonestNode] {
-    let share = data.count / count
-    return try (0..<count).map { node in
-      try HonestNode(
-        name: "honest-\(node)", model: model, data: data[node * share..<(node + 1) * share],
-        batchSize: 8, key: key.child(UInt64(node)))
-    }
-  }
-
-  func server(
-    honest count: Int, attack: (any Attack)? = nil, byzantine: Int = 0, rule: any Aggregator
-  ) throws -> ParameterServer {
-    let honest = try honest(count)
-    let liars = try (0..<byzantine).map { node in
-      try ByzantineNode(
-        name: "byzantine-\(node)", attack: attack ?? Empire(), own: honest[node % honest.count],
-        key: key.child(UInt64(100 + node)))
-    }
-    return try ParameterServer(
-      honest: honest, byzantine: liars, aggregator: rule,
-      optimizer: SGD(learningRate: .constant(0.1), momentum: 0.9),
-      parameters: model.initialParameters(key: key))
-  }
-}
-
 @Suite("Parameter server")
 struct ParameterServerTests {
   @Test("learns with a median although two of nine lie, and does not with the mean")

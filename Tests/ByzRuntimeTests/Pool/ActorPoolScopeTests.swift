@@ -59,7 +59,8 @@ struct ActorPoolScopeTests {
   @Test("runs the subtasks of a lost worker on another, and gives the lost one no more")
   func lostWorker() async throws {
     try await withActorPool(
-      WorkerConfiguration(backend: ScriptedBackend(subtasksBeforeLoss: 2)), .threads(1)
+      WorkerConfiguration(backend: ScriptedBackend(subtasksBeforeLoss: 2), restarts: .never),
+      .threads(1)
     ) { pool in
       let results = try await pool.run(Probe.make(40) { $0 + 1 })
       #expect(results == Array(1...40))
@@ -76,7 +77,8 @@ struct ActorPoolScopeTests {
   @Test("reports a subtask that loses every worker it is given")
   func poisonousSubtask() async throws {
     try await withActorPool(
-      WorkerConfiguration(backend: ScriptedBackend(subtasksBeforeLoss: 0), count: 3)
+      WorkerConfiguration(
+        backend: ScriptedBackend(subtasksBeforeLoss: 0), count: 3, restarts: .never)
     ) { pool in
       let twice = SubtaskOptions(maxAttempts: 2)
       let first = await runtimeError { try await pool.run(Probe.make(1) { $0 }, options: twice) }

@@ -10,8 +10,18 @@ struct PoolStateTests {
       })
   }
 
-  private func run(_ call: Int, _ subtask: Int, on worker: Int) -> PoolState.Directive {
-    .run(PoolState.Assignment(call: call, subtask: subtask, worker: worker))
+  private func replaceablePool(_ count: Int) -> PoolState {
+    PoolState(
+      workers: (0..<count).map {
+        PoolState.Worker(
+          name: "worker-\($0)", group: "worker", capabilities: [.cpu], isReplaceable: true)
+      })
+  }
+
+  private func run(
+    _ call: Int, _ subtask: Int, on worker: Int, epoch: UInt32 = 0
+  ) -> PoolState.Directive {
+    .run(PoolState.Assignment(call: call, subtask: subtask, worker: worker, epoch: epoch))
   }
 
   private func submit(
@@ -22,7 +32,14 @@ struct PoolStateTests {
   }
 
   private func finish(_ state: inout PoolState, _ worker: Int) -> [PoolState.Directive] {
-    state.handle(.finished(worker: worker, .completed, busy: .zero))
+    guard case .busy(let assignment) = state.workers[worker].status else { return [] }
+    return state.handle(.finished(assignment, .completed, busy: .zero))
+  }
+
+  private func lose(
+    _ state: inout PoolState, _ worker: Int, epoch: UInt32 = 0
+  ) -> [PoolState.Directive] {
+    state.handle(.workerLost(worker, epoch: epoch))
   }
 
   @Test("gives the first subtasks to different idle workers")
@@ -99,8 +116,8 @@ struct PoolStateTests {
     var state = pool([.cpu], [.cpu])
     _ = submit(&state, 0, 2)
     _ = submit(&state, 1, 5)
-    #expect(state.handle(.workerLost(0)) == [])
-    #expect(state.handle(.workerLost(0)) == [], "twice is once")
+    #expect(lose(&state, 0) == [])
+    #expect(lose(&state, 0) == [], "twice is once")
     #expect(finish(&state, 0) == [], "too late")
     #expect(finish(&state, 1) == [run(0, 0, on: 1)])
     #expect(finish(&state, 1) == [run(1, 0, on: 1)])
@@ -112,15 +129,15 @@ struct PoolStateTests {
   func workerLostWhileOthersIdle() {
     var state = pool([.cpu], [.cpu])
     _ = submit(&state, 0, 1)
-    #expect(state.handle(.workerLost(0)) == [run(0, 0, on: 1)])
+    #expect(lose(&state, 0) == [run(0, 0, on: 1)])
   }
 
   @Test("gives up a subtask that has lost its worker too often")
   func attempts() {
     var state = pool([.cpu], [.cpu], [.cpu])
     _ = submit(&state, 0, 1, SubtaskOptions(maxAttempts: 2))
-    #expect(state.handle(.workerLost(0)) == [run(0, 0, on: 1)])
-    #expect(state.handle(.workerLost(1)) == [.fail(call: 0, .lost(subtask: 0, attempts: 2))])
+    #expect(lose(&state, 0) == [run(0, 0, on: 1)])
+    #expect(lose(&state, 1) == [.fail(call: 0, .lost(subtask: 0, attempts: 2))])
     #expect(submit(&state, 1, 1) == [run(1, 0, on: 2)])
   }
 
@@ -129,9 +146,9 @@ struct PoolStateTests {
     var state = pool([.cpu], ["gpu"])
     _ = submit(&state, 0, 3, SubtaskOptions(capability: "gpu"))
     _ = submit(&state, 1, 3)
-    #expect(state.handle(.workerLost(1)) == [.fail(call: 0, .noCapableWorker("gpu"))])
+    #expect(lose(&state, 1) == [.fail(call: 0, .noCapableWorker("gpu"))])
     #expect(finish(&state, 0) == [run(1, 1, on: 0)])
-    #expect(state.handle(.workerLost(0)) == [.fail(call: 1, .noCapableWorker(nil))])
+    #expect(lose(&state, 0) == [.fail(call: 1, .noCapableWorker(nil))])
   }
 
   @Test("begins nothing more of a withdrawn call, even when its worker is lost")
@@ -140,7 +157,7 @@ struct PoolStateTests {
     _ = submit(&state, 0, 9)
     _ = submit(&state, 1, 1)
     #expect(state.handle(.withdrawn(call: 0)) == [])
-    #expect(state.handle(.workerLost(0)) == [])
+    #expect(lose(&state, 0) == [])
     #expect(finish(&state, 1) == [run(1, 0, on: 1)])
     #expect(finish(&state, 1) == [])
   }
@@ -159,11 +176,62 @@ struct PoolStateTests {
   func statistics() {
     var state = pool([.cpu])
     _ = submit(&state, 0, 3)
-    _ = state.handle(.finished(worker: 0, .completed, busy: .seconds(1)))
-    _ = state.handle(.finished(worker: 0, .failed, busy: .seconds(2)))
-    _ = state.handle(.finished(worker: 0, .cancelled, busy: .seconds(4)))
+    let outcomes: [(PoolState.Outcome, Int)] = [(.completed, 1), (.failed, 2), (.cancelled, 4)]
+    for (subtask, (outcome, seconds)) in outcomes.enumerated() {
+      let assignment = PoolState.Assignment(call: 0, subtask: subtask, worker: 0)
+      _ = state.handle(.finished(assignment, outcome, busy: .seconds(seconds)))
+    }
     #expect(state.workers[0].completed == 1)
     #expect(state.workers[0].failed == 1)
     #expect(state.workers[0].busyTime == .seconds(7))
+  }
+
+  @Test("asks for another worker in a lost one's place, and gives the new one work")
+  func replacement() {
+    var state = replaceablePool(2)
+    _ = submit(&state, 0, 4)
+    #expect(lose(&state, 0) == [.replace(worker: 0)])
+    #expect(state.workerCount(offering: nil) == 1)
+    #expect(finish(&state, 1) == [run(0, 0, on: 1)])
+    #expect(state.handle(.workerReplaced(0, epoch: 1)) == [run(0, 2, on: 0, epoch: 1)])
+    #expect(state.workerCount(offering: nil) == 2)
+    #expect(state.workers[0].losses == 1)
+    #expect(state.workers[0].restarts == 1)
+  }
+
+  @Test("ignores what an earlier life of a worker reports")
+  func earlierLife() {
+    var state = replaceablePool(1)
+    _ = submit(&state, 0, 2)
+    let first = PoolState.Assignment(call: 0, subtask: 0, worker: 0)
+    _ = lose(&state, 0)
+    #expect(state.handle(.workerReplaced(0, epoch: 1)) == [run(0, 0, on: 0, epoch: 1)])
+    #expect(state.handle(.finished(first, .completed, busy: .zero)) == [])
+    #expect(lose(&state, 0, epoch: 0) == [])
+    #expect(state.workers[0].completed == 0)
+    #expect(state.workers[0].losses == 1)
+    #expect(finish(&state, 0) == [run(0, 1, on: 0, epoch: 1)])
+  }
+
+  @Test("lets work wait for the replacement of its last worker, and fails it when there is none")
+  func waitsForReplacement() {
+    var state = replaceablePool(1)
+    _ = submit(&state, 0, 1)
+    #expect(lose(&state, 0) == [.replace(worker: 0)])
+    #expect(submit(&state, 1, 1) == [])
+    #expect(
+      state.handle(.workerGivenUp(0)) == [
+        .fail(call: 0, .noCapableWorker(nil)), .fail(call: 1, .noCapableWorker(nil)),
+      ])
+    #expect(state.handle(.workerReplaced(0, epoch: 1)) == [], "given up is for good")
+    #expect(submit(&state, 2, 1) == [.fail(call: 2, .noCapableWorker(nil))])
+  }
+
+  @Test("asks for no replacement when it has been stopped")
+  func lossAfterStop() {
+    var state = replaceablePool(1)
+    _ = submit(&state, 0, 1)
+    _ = state.handle(.stopped)
+    #expect(lose(&state, 0) == [.fail(call: 0, .noCapableWorker(nil))])
   }
 }

@@ -1,0 +1,109 @@
+import ByzRuntime
+import Testing
+
+@Suite("Time limits of subtasks", .timeLimit(.minutes(1)))
+struct TimeoutTests {
+  private let limit = SubtaskOptions(timeout: .seconds(1))
+
+  @Test("let the caller go when a thread is late, tell the subtask, and keep the worker busy")
+  func late() async throws {
+    let (started, release) = (Signal(), Signal())
+    let seen = Log<Bool>()
+    let clock = ManualClock()
+    try await withActorPool([.threads(2)], clock: RuntimeClock(clock)) { pool in
+      let stuck = Probe.make(1) { i in
+        started.send()
+        release.block()
+        seen.append(Task.isCancelled)
+        return i
+      }
+      let call = Task { try await pool.run(stuck, options: limit) }
+      await started.wait()
+      await clock.sleepers(1)
+      clock.advance(by: .seconds(1))
+      #expect(await runtimeError { try await call.value } == .deadlineExceeded)
+      // One worker has still not come back: the other does everything.
+      let before = pool.statistics.map(\.completed)
+      _ = try await pool.run(Probe.make(6) { $0 })
+      #expect(zip(pool.statistics.map(\.completed), before).map(-) == [0, 6])
+      release.send()
+    }
+    #expect(seen.entries == [true])
+  }
+
+  @Test("give the worker back when the late subtask has ended")
+  func givenBack() async throws {
+    let (started, release) = (Signal(), Signal())
+    let clock = ManualClock()
+    try await withActorPool([.threads(1)], clock: RuntimeClock(clock)) { pool in
+      let stuck = Probe.make(1) { i in
+        started.send()
+        release.block()
+        return i
+      }
+      let call = Task { try await pool.run(stuck, options: limit) }
+      await started.wait()
+      await clock.sleepers(1)
+      clock.advance(by: .seconds(1))
+      _ = await call.result
+      async let next = pool.run(Probe.make(2) { $0 })
+      release.send()
+      let values = try await next
+      #expect(values == [0, 1])
+      #expect(pool.statistics.map(\.failed) == [1])
+    }
+  }
+
+  @Test("do not change the results, errors and order of those that are in time")
+  func inTime() async throws {
+    try await withActorPool(.threads(3)) { pool in
+      let options = SubtaskOptions(timeout: .seconds(600))
+      let values = try await pool.run(Probe.make(30) { $0 * $0 }, options: options)
+      #expect(values == (0..<30).map { $0 * $0 })
+      await #expect(throws: Failure(number: 3)) {
+        try await pool.run(
+          Probe.make(9) { i in
+            if i == 3 { throw Failure(number: 3) }
+            return i
+          }, options: options)
+      }
+    }
+  }
+
+  @Test("count from the start on a worker, not while the subtask waits for one")
+  func waitingIsFree() async throws {
+    let (started, release) = (Signal(), Signal())
+    let clock = ManualClock()
+    try await withActorPool([.threads(1)], clock: RuntimeClock(clock)) { pool in
+      let blocking = Probe.make(1) { i in
+        started.send()
+        release.block()
+        return i
+      }
+      async let first = pool.run(blocking)
+      await started.wait()
+      async let second = pool.run(Probe.make(1) { $0 + 5 }, options: limit)
+      clock.advance(by: .seconds(100))
+      release.send()
+      let (one, two) = try await (first, second)
+      #expect(one + two == [0, 5])
+    }
+  }
+
+  @Test("let a cancelled caller go without waiting for the subtask")
+  func cancelled() async throws {
+    let (started, release) = (Signal(), Signal())
+    try await withActorPool(.threads(1)) { pool in
+      let stuck = Probe.make(1) { i in
+        started.send()
+        release.block()
+        return i
+      }
+      let call = Task { try await pool.run(stuck, options: limit) }
+      await started.wait()
+      call.cancel()
+      await #expect(throws: CancellationError.self) { try await call.value }
+      release.send()
+    }
+  }
+}
