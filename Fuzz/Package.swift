@@ -17,6 +17,18 @@ func fuzzer(_ name: String) -> Target {
     swiftSettings: settings)
 }
 
+/// A reader under test that is no part of the library's interface: what is `package` there belongs to the package of that name,
+/// which is its folder's.
+func internalFuzzer(_ name: String) -> Target {
+  let folder = Context.packageDirectory.split(separator: "/").dropLast().last ?? ""
+  let packageName = String(
+    folder.lowercased().map { $0.isLetter || $0.isNumber ? $0 : "_" })
+  return .executableTarget(
+    name: name, dependencies: ["FuzzSupport", .product(name: "ByzKit", package: "ByzKit")],
+    packageAccess: false,
+    swiftSettings: settings + [.unsafeFlags(["-package-name", packageName])])
+}
+
 let package = Package(
   name: "Fuzz",
   dependencies: [.package(name: "ByzKit", path: "..")],
@@ -31,5 +43,7 @@ let package = Package(
     fuzzer("npy-tensor"),
     fuzzer("idx"),
     fuzzer("gzip"),
+    internalFuzzer("frame"),
+    internalFuzzer("wire-value"),
   ]
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes small valid files, and a few that just fail, for the fuzzers to start from.
+"""Writes small valid files and messages, and a few that just fail, for the fuzzers to start from.
 
     Fuzz/make_corpus.py FOLDER    one folder for each target is made in it
 """
@@ -94,10 +94,80 @@ def gzip_files():
     yield "bomb", pack(bytes(200_000))
 
 
+def varint(number):
+    return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + varint(number >> 7)
+
+
+def value(tree):
+    """A value of the wire format: see docs/wire-format.md."""
+    if tree is None:
+        return b"\x00"
+    if isinstance(tree, bool):
+        return b"\x02" if tree else b"\x01"
+    if isinstance(tree, int):
+        return b"\x03" + varint(tree * 2 if tree >= 0 else -tree * 2 - 1)
+    if isinstance(tree, float):
+        return b"\x06" + struct.pack("<d", tree)
+    if isinstance(tree, str):
+        return b"\x07" + text(tree)
+    if isinstance(tree, bytes):
+        return b"\x08" + varint(len(tree)) + tree
+    if isinstance(tree, list):
+        return b"\x09" + varint(len(tree)) + b"".join(map(value, tree))
+    return b"\x0a" + varint(len(tree)) + b"".join(text(key) + value(item) for key, item in tree.items())
+
+
+def text(string):
+    return varint(len(string.encode())) + string.encode()
+
+
+def tensor(shape, segment, element="float32"):
+    return {"type": element, "shape": shape, "segment": segment}
+
+
+def wire_values():
+    record = {
+        "bool": True, "string": "lie", "double": 0.5, "int": -3, "short": 300, "byte": 255, "bytes": b"\x01\x02",
+        "choices": [{"none": {}}, {"one": {"_0": 7}}, {"pair": {"first": {"none": {}}, "_1": tensor([2], 0)}}],
+        "tensor": tensor([2, 3], 2),
+    }
+    yield "record", value(record)
+    yield "records", value({**record, "next": [record]})
+    yield "tensor", value(tensor([2], 0))
+    yield "unaligned", value([tensor([2], 3, "float64"), tensor([0, 4], 1, "float64")])
+    yield "huge", value(tensor([2**62, 2**62, 0], 1))
+    yield "numbers", value([0.5, 1.0, -2.0])
+    yield "single", b"\x09\x02\x05\x00\x00\x80\x3f\x04\xff\xff\x03"
+    yield "rows", value([[1, None, -1], []])
+    yield "names", value({str(i): 0.5 for i in range(20)})
+    yield "deep", b"\x09\x01" * 12 + b"\x00"
+    yield "claims-much", b"\x09\xff\xff\x03" * 10
+
+
+def frame(kind=4, body=b"", segments=(), places=None, call=1, time_left=0):
+    header = b"BYZK" + struct.pack("<BBHIIQQ", 1, kind, len(segments), len(body), 1, call, time_left)
+    places = places or [0] * len(segments)
+    table = b"".join(struct.pack("<QQ", len(s), place) for s, place in zip(segments, places))
+    inline = b"".join(s for s, place in zip(segments, places) if place == 0)
+    return header + table + body + inline
+
+
+def frames():
+    # The first byte cuts the stream in pieces.
+    yield "empty", b"\x00" + frame()
+    yield "body", b"\x01" + frame(5, b"abc", time_left=1500)
+    yield "segments", b"\x02" + frame(6, b"x", [b"1234", b"", b"5"])
+    yield "shared", b"\x03" + frame(4, b"x", [b"1234", b"56", b"7"], [1, 0, 51])
+    yield "several", b"\x04" + frame(2) + frame(3) + frame(4, b"xy", [b"12"]) + frame(8)
+    yield "at-the-limit", b"\x05" + frame(4, bytes(256), [bytes(464)])
+    yield "above-the-limit", b"\x06" + frame(4, bytes(256), [bytes(465)])
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     targets = {
-        "npy-header": npy_files(), "npy-tensor": npy_files(), "idx": idx_files(), "gzip": gzip_files()
+        "npy-header": npy_files(), "npy-tensor": npy_files(), "idx": idx_files(), "gzip": gzip_files(),
+        "frame": frames(), "wire-value": wire_values(),
     }
     for target, files in targets.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@ package import ByzTensor
 
 /// One message between two processes: what it is, which call it belongs to, a small encoded body, and tensors' bytes beside it.
 ///
-/// ``FrameWriter`` and ``FrameReader`` turn it into bytes and back; `docs/wire-format.md` draws every byte.
+/// ``Frame`` and ``FrameReader`` turn it into bytes and back; `docs/wire-format.md` draws every byte.
 package struct Message: Sendable {
   /// What a message is for.
   package enum Kind: UInt8, CaseIterable, Sendable {
