@@ -1,6 +1,7 @@
 public import ByzRuntime
 
-/// An attack that tells each neighbor another lie, among peers; a server hears one lie only and takes no such attack.
+/// An attack that tells each neighbor another lie, among peers; a server hears one lie only and
+/// takes no such attack.
 public protocol TargetedAttack: Attack {
   /// What is sent to one neighbor.
   ///
@@ -11,7 +12,8 @@ public protocol TargetedAttack: Attack {
 extension TargetedAttack {
   /// Runs the attack against the input `neighbor`, a node's number, on that attack's own inputs.
   ///
-  /// - Throws: what that attack throws, or `GraphError` when an input is missing or of another type.
+  /// - Throws: what that attack throws, or `GraphError` when an input is missing or of another
+  ///   type.
   public func run(_ inputs: OperatorInputs, in context: OperatorContext) async throws
     -> any Sendable
   {
@@ -19,7 +21,8 @@ extension TargetedAttack {
   }
 }
 
-/// Shows one face to neighbors of even number and another to those of odd number, which drives them apart.
+/// Shows one face to neighbors of even number and another to those of odd number, which drives them
+/// apart.
 ///
 /// ```
 /// out(neighbor) = even(…) if neighbor is even, else odd(…)        even = 2·mean, odd = -2·mean
@@ -27,8 +30,8 @@ extension TargetedAttack {
 ///
 /// - Sees: what either face sees.
 ///
-/// Lies that differ from neighbor to neighbor are what tells learning among peers from learning with a server: El-Mhamdi et al.,
-/// *Collaborative Learning in the Jungle*, NeurIPS 2021.
+/// Lies that differ from neighbor to neighbor are what tells learning among peers from learning
+/// with a server: El-Mhamdi et al., *Collaborative Learning in the Jungle*, NeurIPS 2021.
 public struct TwoFaced: TargetedAttack {
   /// What neighbors of even number are told.
   public let even: any Attack

@@ -18,7 +18,8 @@ extension HonestNode: Codable {
 
   /// Writes the node with its data.
   ///
-  /// - Throws: ``ModelError/cannotBeSent(model:)`` when the model is not one of the library's, `EncodingError`.
+  /// - Throws: ``ModelError/cannotBeSent(model:)`` when the model is not one of the library's,
+  ///   `EncodingError`.
   public func encode(to encoder: any Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(name, forKey: .name)

@@ -36,10 +36,11 @@ extension ByzantineNode {
 
   /// What it sends to one neighbor, which hears `attackers` Byzantine nodes.
   ///
-  /// Models travel here, not gradients: an attack on the honest gradients works on the honest models, and what a node "would
-  /// honestly send" is its model after its local step.
+  /// Models travel here, not gradients: an attack on the honest gradients works on the honest
+  /// models, and what a node "would honestly send" is its model after its local step.
   ///
-  /// - Throws: ``AttackError`` or ``AggregationError`` when the attack cannot be made, and what a model throws.
+  /// - Throws: ``AttackError`` or ``AggregationError`` when the attack cannot be made, and what a
+  ///   model throws.
   func lie(to neighbor: Int, of attackers: Int, seeing view: GossipView) throws -> Tensor<Float> {
     switch face(for: neighbor) {
     case let attack as any OmniscientAttack:

@@ -36,15 +36,18 @@ public struct ClusterPlan: Sendable {
 public protocol ClusterBackend: Sendable {
   /// Brings the nodes to life; nothing is sent yet.
   ///
-  /// - Throws: what is wrong with the plan; `RuntimeError` when a node cannot be started. No node is left then.
+  /// - Throws: what is wrong with the plan; `RuntimeError` when a node cannot be started. No node
+  ///   is left then.
   func start(_ plan: ClusterPlan) async throws -> any Cluster
 }
 
 /// Nodes that are alive. ``withCluster(_:on:isolation:body:)`` makes one and ends it.
 public protocol Cluster: AnyObject, Sendable {
-  /// Runs rounds on all nodes at the same time, and returns when the last node is done. One run at a time.
+  /// Runs rounds on all nodes at the same time, and returns when the last node is done. One run at
+  /// a time.
   ///
-  /// - Returns: for each node the reports of its rounds, or why it ended early; the others go on without it.
+  /// - Returns: for each node the reports of its rounds, or why it ended early; the others go on
+  ///   without it.
   /// - Throws: `CancellationError`.
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>]
 
@@ -58,9 +61,10 @@ public protocol Cluster: AnyObject, Sendable {
 /// Brings nodes to life, hands them to `body`, and ends them when `body` ends, however it ends.
 ///
 /// ```swift
-/// let accuracies = try await withCluster(ClusterPlan(participants, topology: .ring(8), models: models)) { cluster in
+/// let plan = ClusterPlan(participants, topology: try .ring(8), models: models)
+/// let trained = try await withCluster(plan) { cluster in
 ///   _ = try await cluster.run(rounds: 100)
-///   return try await cluster.models().compactMap { $0 }.map { try model.accuracy(at: $0, on: test) }
+///   return try await cluster.models()
 /// }
 /// ```
 ///

@@ -1,8 +1,8 @@
 public import ByzRuntime
 public import ByzTensor
 
-/// One node that learns with its neighbors and without a coordinator: it knows its own part in the protocol, its place in the
-/// topology, and a transport.
+/// One node that learns with its neighbors and without a coordinator: it knows its own part in the
+/// protocol, its place in the topology, and a transport.
 ///
 /// ```swift
 /// let node = try DecentralizedNode(
@@ -11,9 +11,10 @@ public import ByzTensor
 /// let reports = try await node.run(rounds: 100, over: transport)
 /// ```
 ///
-/// Whatever neighbors do, a round ends: when enough has arrived, or at the deadline, and says in its report what it used. When
-/// every message arrives in time, the models are bit for bit those of ``PeerToPeer/round(on:)``; and always those of
-/// ``PeerToPeer/replay(_:on:)`` with the nodes' records.
+/// Whatever neighbors do, a round ends: when enough has arrived, or at the deadline, and says in
+/// its report what it used. When every message arrives in time, the models are bit for bit those of
+/// ``PeerToPeer/round(on:)``; and always those of ``PeerToPeer/replay(_:on:)`` with the nodes'
+/// records.
 public actor DecentralizedNode {
   /// Its number in the topology.
   public nonisolated let number: Int
@@ -38,7 +39,8 @@ public actor DecentralizedNode {
   ///   - deadline: the longest a round waits; a minute unless given.
   ///   - clock: what measures that.
   ///   - pool: its own workers; the calling task if nil.
-  /// - Throws: ``PeerToPeerError``, ``AttackError``, ``AggregationError`` or ``ModelError`` when it could not do a round.
+  /// - Throws: ``PeerToPeerError``, ``AttackError``, ``AggregationError`` or ``ModelError`` when it
+  ///   could not do a round.
   public init(
     _ number: Int, _ participant: Participant, in topology: Topology, parameters: Tensor<Float>,
     mode: GossipMode = .synchronous, accomplices: Set<Int> = [], deadline: Duration = .seconds(60),
@@ -66,8 +68,9 @@ public actor DecentralizedNode {
   /// Runs rounds, and closes the transport at the end, however it ends.
   ///
   /// - Returns: one report for each round.
-  /// - Throws: `CancellationError`; what the transport throws when nothing can be received any more; `RuntimeError` when the pool
-  ///   fails; ``PeerToPeerError/alreadyRunning(node:)``. The model is that after the last round that ended.
+  /// - Throws: `CancellationError`; what the transport throws when nothing can be received any
+  ///   more; `RuntimeError` when the pool fails; ``PeerToPeerError/alreadyRunning(node:)``. The
+  ///   model is that after the last round that ended.
   public func run(
     rounds: Int, over transport: some GossipTransport
   ) async throws -> [GossipReport] {

@@ -1,7 +1,8 @@
 import ByzTensor
 
-/// One round's talk with the neighbors: sends and receives at the same time, so that two nodes that send to each other never wait
-/// for each other, and ends when all is said and heard, or at the deadline.
+/// One round's talk with the neighbors: sends and receives at the same time, so that two nodes that
+/// send to each other never wait for each other, and ends when all is said and heard, or at the
+/// deadline.
 struct GossipExchange {
   var state: GossipState
   let transport: any GossipTransport
@@ -103,7 +104,9 @@ struct GossipExchange {
   private mutating func handle(_ event: GossipState.Event) {
     for directive in state.handle(event) {
       switch directive {
-      case .drop(let vector): dropped.append(vector)
+      case .drop(let vector):
+        // A neighbor may send as much rubbish as it likes; the report stays small.
+        if dropped.count < GossipReport.maxDropped { dropped.append(vector) }
       case .proceed(let record, let vectors): heard = (record, vectors)
       }
     }

@@ -1,12 +1,15 @@
-/// Whose vectors a node used in one round. Timing decides that, and nothing else, so a list of these repeats a run bit for bit.
+/// Whose vectors a node used in one round. Timing decides that, and nothing else, so a list of
+/// these repeats a run bit for bit.
 public struct RoundRecord: Hashable, Codable, Sendable {
   /// The node.
   public let node: Int
   /// Its round, from 0.
   public let round: Int
-  /// What it used beside its own vector, in ascending order of the senders. Of a Byzantine node: what it saw before it lied.
+  /// What it used beside its own vector, in ascending order of the senders. Of a Byzantine node:
+  /// what it saw before it lied.
   public let used: [Contribution]
-  /// Whether enough neighbors were heard; if not, nothing was used and the node stayed with its own vector.
+  /// Whether enough neighbors were heard; if not, nothing was used and the node stayed with its own
+  /// vector.
   public let hasQuorum: Bool
 
   /// One neighbor's vector.
@@ -72,17 +75,20 @@ public struct GossipReport: Hashable, Codable, Sendable {
   public let isByzantine: Bool
   /// The mean loss of its local step, if it took one.
   public let loss: Float?
-  /// Why it took no local step, or a Byzantine node could not make its lies; nil if all went well. An honest node that took no
-  /// step still sends its model and aggregates.
+  /// Why it took no local step, or a Byzantine node could not make its lies; nil if all went well.
+  /// An honest node that took no step still sends its model and aggregates.
   public let failure: String?
   /// Whose vectors it used: replaying the records repeats the run.
   public let record: RoundRecord
-  /// What arrived during the round and was not used.
+  /// What arrived during the round and was not used; the first ``maxDropped`` of it.
   public let dropped: [DroppedVector]
   /// The neighbors that its vector did not reach.
   public let undelivered: [Int]
   /// What became of its model.
   public let outcome: Outcome
+
+  /// The most vectors that ``dropped`` lists.
+  public static let maxDropped = 256
 
   /// What became of a node's model.
   public enum Outcome: Hashable, Codable, Sendable {

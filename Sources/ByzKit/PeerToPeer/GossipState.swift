@@ -1,10 +1,11 @@
 public import ByzTensor
 
-/// What one node has heard, and whether that is enough, without clocks, tasks or bytes: an event goes in, directives come out.
+/// What one node has heard, and whether that is enough, without clocks, tasks or bytes: an event
+/// goes in, directives come out.
 ///
-/// Each vector is used in the round it belongs to, or dropped with a reason: nothing leaks into another round. Memory is
-/// bounded, whatever neighbors send: in step one vector for each neighbor and each of ``lookahead`` + 1 rounds, else one for each
-/// neighbor.
+/// Each vector is used in the round it belongs to, or dropped with a reason: nothing leaks into
+/// another round. Memory is bounded, whatever neighbors send: in step one vector for each neighbor
+/// and each of ``lookahead`` + 1 rounds, else one for each neighbor.
 public struct GossipState: Sendable {
   /// Something that happens to the node.
   public enum Event: Sendable {
@@ -26,7 +27,8 @@ public struct GossipState: Sendable {
     case proceed(record: RoundRecord, vectors: [Tensor<Float>])
   }
 
-  /// How many rounds ahead of its own a node in step keeps vectors for. Neighbors that hear each other are at most one apart.
+  /// How many rounds ahead of its own a node in step keeps vectors for. Neighbors that hear each
+  /// other are at most one apart.
   public static let lookahead = 4
 
   /// The node.

@@ -2,9 +2,9 @@ import ByzRuntime
 
 /// The nodes of one process: a mailbox for each, and room in it for each neighbor.
 ///
-/// A send waits while its receiver has `capacity` unread messages of this sender, so a node that floods a neighbor stops itself
-/// and no one else. Every message arrives once; a send that throws has not arrived. A network is a value of its own: two in one
-/// process do not see each other.
+/// A send waits while its receiver has `capacity` unread messages of this sender, so a node that
+/// floods a neighbor stops itself and no one else. Every message arrives once; a send that throws
+/// has not arrived. A network is a value of its own: two in one process do not see each other.
 public final class InProcessNetwork: Sendable {
   fileprivate let topology: Topology
   private let capacity: Int

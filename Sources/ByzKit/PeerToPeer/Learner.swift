@@ -1,8 +1,8 @@
 import ByzRuntime
 import ByzTensor
 
-/// One node's model and how it changes in a round: a local step, then lies or the move to an aggregate. A value: whoever carries
-/// the vectors between two of these, the bits are the same.
+/// One node's model and how it changes in a round: a local step, then lies or the move to an
+/// aggregate. A value: whoever carries the vectors between two of these, the bits are the same.
 struct Learner: Sendable {
   let number: Int
   let participant: Participant
@@ -16,7 +16,8 @@ struct Learner: Sendable {
   private var before: Tensor<Float>
 
   /// - Parameter accomplices: the Byzantine nodes, as far as a Byzantine node knows them.
-  /// - Throws: ``PeerToPeerError/illegalRule(node:_:)``, ``AttackError`` and others when the node could not do a single round.
+  /// - Throws: ``PeerToPeerError/illegalRule(node:_:)``, ``AttackError`` and others when the node
+  ///   could not do a single round.
   init(
     _ number: Int, _ participant: Participant, in topology: Topology, accomplices: Set<Int>,
     parameters: Tensor<Float>
@@ -70,7 +71,8 @@ extension Learner {
     var failure: String?
   }
 
-  /// Takes the local step of a round. A step that fails, or would leave the model not finite, is not taken.
+  /// Takes the local step of a round. A step that fails, or would leave the model not finite, is
+  /// not taken.
   ///
   /// - Throws: `CancellationError`, or `RuntimeError` when the pool fails.
   mutating func takeLocalStep(
@@ -100,7 +102,8 @@ extension Learner {
   /// The message of an honest node, to all its neighbors.
   func message(round: Int) -> GossipMessage { GossipMessage(round: round, vector: parameters) }
 
-  /// The messages of a Byzantine node, each to one neighbor, once it has heard its honest neighbors.
+  /// The messages of a Byzantine node, each to one neighbor, once it has heard its honest
+  /// neighbors.
   ///
   /// Where a lie cannot be made the neighbor gets an empty vector, so that it need not wait.
   mutating func lies(

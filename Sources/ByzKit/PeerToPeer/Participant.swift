@@ -1,4 +1,5 @@
-/// One of the nodes that learn from each other: who it is, by which rule it takes in its neighbors' vectors, and how it steps.
+/// One of the nodes that learn from each other: who it is, by which rule it takes in its neighbors'
+/// vectors, and how it steps.
 public struct Participant: Sendable {
   /// Whether it follows the protocol.
   public let role: Role

@@ -2,15 +2,17 @@ public import ByzRuntime
 import ByzTensor
 
 extension PeerToPeer {
-  /// Repeats rounds as they were recorded, bit for bit, whoever ran them: ``round(on:)``, ``run(rounds:arrivals:on:)``, or nodes of
-  /// their own whose timing decided who took part.
+  /// Repeats rounds as they were recorded, bit for bit, whoever ran them: ``round(on:)``,
+  /// ``run(rounds:arrivals:on:)``, or nodes of their own whose timing decided who took part.
   ///
-  /// Begin with a copy from before the first of the records. Afterwards no node has heard anything of rounds to come.
+  /// Begin with a copy from before the first of the records. Afterwards no node has heard anything
+  /// of rounds to come.
   ///
-  /// - Parameter records: those of all nodes, each node's in the order of its rounds; how nodes are mixed does not matter.
+  /// - Parameter records: those of all nodes, each node's in the order of its rounds; how nodes are
+  ///   mixed does not matter.
   /// - Returns: the reports in an order in which the rounds could have ended.
-  /// - Throws: ``PeerToPeerError/impossibleRecord(_:)`` for a record that does not follow from the others; `CancellationError`, or
-  ///   `RuntimeError` when the pool fails. Nothing is changed then.
+  /// - Throws: ``PeerToPeerError/impossibleRecord(_:)`` for a record that does not follow from the
+  ///   others; `CancellationError`, or `RuntimeError` when the pool fails. Nothing is changed then.
   @discardableResult
   public mutating func replay(
     _ records: [RoundRecord], on pool: ActorPool? = nil
@@ -72,7 +74,8 @@ private struct Replay {
       guard hasMoved else { throw PeerToPeerError.impossibleRecord(left) }
     }
     for node in peers.states.indices {
-      peers.states[node].skip(to: peers.states[node].round + reports.count { $0.record.node == node })
+      peers.states[node].skip(
+        to: peers.states[node].round + reports.count { $0.record.node == node })
     }
   }
 

@@ -2,16 +2,20 @@ public import ByzRuntime
 public import ByzTensor
 
 extension PeerToPeer {
-  /// Runs rounds in which messages arrive one at a time, in an order drawn at random, and each node goes on when its mode says so.
+  /// Runs rounds in which messages arrive one at a time, in an order drawn at random, and each node
+  /// goes on when its mode says so.
   ///
-  /// Time is virtual: the same key gives the same order, participants and bits, with any pool. Messages from one node to another
-  /// keep their order. When nothing is on its way and a node still waits, its time is over.
+  /// Time is virtual: the same key gives the same order, participants and bits, with any pool.
+  /// Messages from one node to another keep their order. When nothing is on its way and a node
+  /// still waits, its time is over.
   ///
   /// - Parameters:
   ///   - rounds: how many each node does.
   ///   - key: what the order is drawn from.
-  ///   - pool: whose workers compute and aggregate; the calling task if nil. The nodes go one after another.
-  /// - Returns: the reports in the order in which the rounds ended. Their records repeat the run, see ``replay(_:on:)``.
+  ///   - pool: whose workers compute and aggregate; the calling task if nil. The nodes go one after
+  ///     another.
+  /// - Returns: the reports in the order in which the rounds ended. Their records repeat the run,
+  ///   see ``replay(_:on:)``.
   /// - Throws: `CancellationError`, or `RuntimeError` when the pool fails; nothing is changed then.
   @discardableResult
   public mutating func run(

@@ -1,8 +1,8 @@
 public import ByzRuntime
 public import ByzTensor
 
-/// Learning without a server: in each round every node takes a local step, sends its model to its neighbors, and moves to the
-/// robust aggregate of its own model and theirs.
+/// Learning without a server: in each round every node takes a local step, sends its model to its
+/// neighbors, and moves to the robust aggregate of its own model and theirs.
 ///
 /// ```swift
 /// var peers = try PeerToPeer(
@@ -16,9 +16,10 @@ public import ByzTensor
 /// θᵢ' = θᵢ - η vᵢ        θᵢ ← rule(θᵢ', θⱼ' for each neighbor j that i hears)
 /// ```
 ///
-/// A Byzantine node waits for what its honest neighbors send in the round, and may tell each neighbor another lie. Vectors are
-/// ordered by node, a node's own first, whichever arrives first. All nodes are in this process; ``DecentralizedNode`` is one node
-/// on its own, with the same bits. A value: a copy is a checkpoint.
+/// A Byzantine node waits for what its honest neighbors send in the round, and may tell each
+/// neighbor another lie. Vectors are ordered by node, a node's own first, whichever arrives first.
+/// All nodes are in this process; ``DecentralizedNode`` is one node on its own, with the same bits.
+/// A value: a copy is a checkpoint.
 public struct PeerToPeer: Sendable {
   /// How long a node waits for its neighbors.
   public typealias Mode = GossipMode
@@ -48,10 +49,12 @@ public struct PeerToPeer: Sendable {
   ///
   /// - Parameters:
   ///   - participants: the nodes, as the topology numbers them.
-  ///   - topology: who sends to whom. It need not be connected; its parts learn each for themselves then.
+  ///   - topology: who sends to whom. It need not be connected; its parts learn each for themselves
+  ///     then.
   ///   - models: what each node starts from, of one shape (d).
   ///   - mode: how long a node waits for its neighbors.
-  /// - Throws: ``PeerToPeerError``, ``AttackError``, ``AggregationError`` or ``ModelError`` when a node could not do a round.
+  /// - Throws: ``PeerToPeerError``, ``AttackError``, ``AggregationError`` or ``ModelError`` when a
+  ///   node could not do a round.
   public init(
     _ participants: [Participant], topology: Topology, models: [Tensor<Float>],
     mode: Mode = .synchronous
@@ -100,10 +103,11 @@ public struct PeerToPeer: Sendable {
 
   /// Runs one round for all nodes in step; every vector arrives in its round, whatever the mode.
   ///
-  /// A node that fails, a rule that refuses and a vector that cannot be used are outcomes in the reports, not errors: the others
-  /// go on.
+  /// A node that fails, a rule that refuses and a vector that cannot be used are outcomes in the
+  /// reports, not errors: the others go on.
   ///
-  /// - Parameter pool: whose workers compute gradients and aggregate; the calling task if nil. The result is the same, bit for bit.
+  /// - Parameter pool: whose workers compute gradients and aggregate; the calling task if nil. The
+  ///   result is the same, bit for bit.
   /// - Returns: one report for each node, in the order of the nodes.
   /// - Throws: `CancellationError`, or `RuntimeError` when the pool fails; nothing is changed then.
   @discardableResult
@@ -153,7 +157,8 @@ public struct PeerToPeer: Sendable {
     return zip(reports, moved).compactMap { $0 ?? $1.report }
   }
 
-  /// Calls `body` for each node, at the same time if there is a pool; the results in the order of the nodes.
+  /// Calls `body` for each node, at the same time if there is a pool; the results in the order of
+  /// the nodes.
   private func each<Output: Sendable>(
     _ learners: [Learner], on pool: ActorPool?,
     body: @escaping @Sendable (Learner, OperatorContext) async throws -> Output
@@ -176,7 +181,8 @@ public struct PeerToPeer: Sendable {
 }
 
 extension GossipState {
-  /// The state of a node before its first round. A Byzantine node hears the honest nodes only: it knows its accomplices.
+  /// The state of a node before its first round. A Byzantine node hears the honest nodes only: it
+  /// knows its accomplices.
   init(
     _ learner: Learner, in topology: Topology, accomplices: Set<Int>, mode: GossipMode
   ) throws(PeerToPeerError) {

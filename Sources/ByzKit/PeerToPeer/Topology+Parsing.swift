@@ -12,7 +12,8 @@ extension Topology {
   /// - Parameters:
   ///   - text: the word; case, hyphens and underscores of the name do not matter.
   ///   - nodes: n. A torus knows it already, and refuses another.
-  /// - Throws: ``CatalogError`` for a name or parameter that is not in the table, ``TopologyError`` for a number out of its range.
+  /// - Throws: ``CatalogError`` for a name or parameter that is not in the table, ``TopologyError``
+  ///   for a number out of its range.
   public init(parsing text: String, nodes: Int? = nil) throws {
     let specification = try RuleSpecification(text)
     self = try Catalog.topology(specification.name).make(specification.parameters)(nodes)

@@ -38,7 +38,8 @@ public struct Topology: Hashable, Sendable {
   ///   - nodes: n, at least 1.
   ///   - edges: pairs (from, to); undirected ones go both ways and are listed once.
   ///   - directed: whether an edge goes one way only.
-  /// - Throws: ``TopologyError``, which names the edge that is a self-loop, listed twice, or outside of 0 ..< n.
+  /// - Throws: ``TopologyError``, which names the edge that is a self-loop, listed twice, or
+  ///   outside of 0 ..< n.
   /// - Complexity: O(n + e log e).
   public init(
     nodes: Int, edges: some Sequence<(Int, Int)>, directed: Bool = false
@@ -81,7 +82,8 @@ public struct Topology: Hashable, Sendable {
 // MARK: - Shapes
 
 extension Topology {
-  /// Each node and the `k` nearest on either side: degree 2k, or n - 1 where the ring is too short for that.
+  /// Each node and the `k` nearest on either side: degree 2k, or n - 1 where the ring is too short
+  /// for that.
   ///
   /// - Throws: ``TopologyError/invalidParameter(name:value:requirement:)`` unless n ≥ 1 and k ≥ 1.
   public static func ring(_ n: Int, k: Int = 1) throws(TopologyError) -> Topology {
@@ -116,9 +118,11 @@ extension Topology {
     return Topology(checked: (0..<n).map { $0 == 0 ? Array(1..<n) : [0] })
   }
 
-  /// A grid whose edges wrap around: node `row·columns + column` and the four beside it, fewer where some of them are the same.
+  /// A grid whose edges wrap around: node `row·columns + column` and the four beside it, fewer
+  /// where some of them are the same.
   ///
-  /// - Throws: ``TopologyError/invalidParameter(name:value:requirement:)`` unless rows and columns are at least 1.
+  /// - Throws: ``TopologyError/invalidParameter(name:value:requirement:)`` unless rows and columns
+  ///   are at least 1.
   public static func torus(rows: Int, columns: Int) throws(TopologyError) -> Topology {
     try TopologyError.require(rows >= 1, "rows", rows, "at least 1")
     try TopologyError.require(columns >= 1, "columns", columns, "at least 1")
@@ -138,9 +142,11 @@ extension Topology {
 
   /// Each of the n(n - 1)/2 undirected edges is there with probability p, independently.
   ///
-  /// The same seed gives the same edges on every machine. Below p ≈ ln n / n the graph is seldom connected: ask ``isConnected``.
+  /// The same seed gives the same edges on every machine. Below p ≈ ln n / n the graph is seldom
+  /// connected: ask ``isConnected``.
   ///
-  /// - Throws: ``TopologyError/invalidParameter(name:value:requirement:)`` unless n ≥ 1 and 0 ≤ p ≤ 1.
+  /// - Throws: ``TopologyError/invalidParameter(name:value:requirement:)`` unless n ≥ 1 and 0 ≤ p ≤
+  ///   1.
   /// - Complexity: O(n²).
   ///
   /// Source: Erdős, Rényi, *On Random Graphs I*, 1959; this is Gilbert's variant G(n, p).
@@ -167,8 +173,8 @@ extension Topology {
   /// Whether what any node knows can reach every other, along the edges' directions.
   public var isConnected: Bool { components.count == 1 }
 
-  /// The strongly connected components: largest sets of nodes that can all reach each other. Each is ascending, and they come in
-  /// the order of their first nodes.
+  /// The strongly connected components: largest sets of nodes that can all reach each other. Each
+  /// is ascending, and they come in the order of their first nodes.
   ///
   /// - Complexity: O(c·(n + e)) for c components.
   public var components: [[Int]] {
@@ -201,7 +207,8 @@ extension Topology {
 // MARK: - Codable
 
 extension Topology: Codable {
-  /// Reads, for each node, the nodes it sends to, and checks them as ``init(nodes:edges:directed:)`` does.
+  /// Reads, for each node, the nodes it sends to, and checks them as
+  /// ``init(nodes:edges:directed:)`` does.
   public init(from decoder: any Decoder) throws {
     let lists = try [[Int]](from: decoder)
     let edges = lists.enumerated().flatMap { from, list in list.map { (from, $0) } }

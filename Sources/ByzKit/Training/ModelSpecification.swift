@@ -46,7 +46,8 @@ protocol SpecifiedModel: Model, Codable {}
 extension SpecifiedModel {
   /// Reads the specification.
   ///
-  /// - Throws: ``ModelError/invalidWidths(_:)`` when there can be no such model; `DecodingError` when it is another model's.
+  /// - Throws: ``ModelError/invalidWidths(_:)`` when there can be no such model; `DecodingError`
+  ///   when it is another model's.
   public init(from decoder: any Decoder) throws {
     guard let model = try ModelSpecification(from: decoder).makeModel() as? Self else {
       throw DecodingError.dataCorrupted(
@@ -72,7 +73,8 @@ extension Batch: Codable {
 
   /// Reads inputs and labels.
   ///
-  /// - Throws: ``ModelError/wrongLabelCount(inputs:labels:)`` unless there is a label for each input.
+  /// - Throws: ``ModelError/wrongLabelCount(inputs:labels:)`` unless there is a label for each
+  ///   input.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     try self.init(

@@ -77,7 +77,7 @@ struct DecentralizedNodeTests {
     for _ in 0..<3 { try await network.transport(for: sender).send(message, to: 0) }
   }
 
-  @Test("at its deadline a node goes on with a quorum, or says that it had none (ByzPy waits for ever)")
+  @Test("at its deadline a node goes on with a quorum or says that it had none (ByzPy waits)")
   func deadline() async throws {
     for (quorum, outcome) in [(1, GossipReport.Outcome.moved), (2, .tooFewNeighbors)] {
       let clock = ManualClock()
@@ -139,6 +139,18 @@ struct DecentralizedNodeTests {
     let reports = try await node.run(rounds: 2, over: network.transport(for: 0))
     #expect(reports.map { $0.record.used.map(\.sender) } == [[1, 2], [1, 2]])
     #expect(reports.flatMap(\.dropped).map(\.reason) == [.duplicate])
+  }
+
+  @Test("a neighbor that floods a node makes it neither wait nor remember")
+  func flood() async throws {
+    let network = InProcessNetwork(try .complete(3))
+    let node = try node(.synchronous, clock: ManualClock())
+    async let reports = node.run(rounds: 1, over: network.transport(for: 0))
+    for _ in 0..<1000 { try await network.transport(for: 1).send(zeros(0), to: 0) }
+    try await network.transport(for: 2).send(zeros(0), to: 0)
+    let report = try await reports[0]
+    #expect(report.outcome == .moved)
+    #expect(report.dropped.count == GossipReport.maxDropped)
   }
 
   @Test("cancelling the caller ends a node that waits, and it can run again")

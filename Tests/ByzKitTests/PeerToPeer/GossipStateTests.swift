@@ -46,7 +46,7 @@ struct SynchronousGossipTests {
     #expect(node.state.round == 1)
   }
 
-  @Test("keeps what comes early for its own round, so nothing leaks into another (ByzPy's messages carry no round)")
+  @Test("keeps what comes early for its round, so nothing leaks (ByzPy's messages carry no round)")
   func early() {
     var node = Node(.synchronous, neighbors: [1, 2])
     node.receive(11, from: 1, round: 1)
@@ -94,7 +94,8 @@ struct SynchronousGossipTests {
     node.receive(5, from: 3, round: -1)
     node.receive(5, from: 3, round: .max)
     node.receive(30, from: 3, round: 0)
-    #expect(node.dropped == [.wrongShape([3]), .notFinite, .notANeighbor, .tooFarAhead, .tooFarAhead])
+    #expect(
+      node.dropped == [.wrongShape([3]), .notFinite, .notANeighbor, .tooFarAhead, .tooFarAhead])
     #expect(node.sums == [[30]])
   }
 
@@ -163,7 +164,7 @@ struct AsynchronousGossipTests {
     #expect(node.records.last?.used == [.init(sender: 1, round: 1)])
   }
 
-  @Test("keeps the latest vector of each neighbor, ahead or behind, and drops older ones and repetitions")
+  @Test("keeps the latest vector of each neighbor, ahead or behind, and drops the others")
   func latest() {
     var node = Node(.asynchronous(quorum: 2, staleness: 1), neighbors: [1, 2])
     node.receive(17, from: 1, round: 7)

@@ -16,7 +16,7 @@ private func message(_ round: Int) -> GossipMessage {
 
 @Suite("Mailboxes in one process")
 struct InProcessNetworkTests {
-  @Test("every message arrives once and in order, whatever the pace (ByzPy's two consumers miss some at random)")
+  @Test("every message arrives once and in order, at any pace (ByzPy's two consumers miss some)")
   func exactlyOnce() async throws {
     let network = InProcessNetwork(try .complete(4), capacity: 1)
     let received = try await withThrowingTaskGroup(of: [[Int]].self) { group in
@@ -59,7 +59,7 @@ struct InProcessNetworkTests {
     }
   }
 
-  @Test("a send that is cancelled, or whose receiver leaves, throws and has not arrived (ByzPy's sender sees success)")
+  @Test("a send that throws has not arrived, and one that is lost throws (ByzPy reports success)")
   func lostSendsAreReported() async throws {
     let network = InProcessNetwork(try .complete(2), capacity: 1)
     let (a, b) = (network.transport(for: 0), network.transport(for: 1))
@@ -88,7 +88,7 @@ struct InProcessNetworkTests {
     #expect(summary(try await receiver.next()) == [1, 5])
   }
 
-  @Test("only neighbors are reached, and the network says who sent (ByzPy lets anyone register as anyone)")
+  @Test("only neighbors are reached, and the network says who sent (in ByzPy anyone is anyone)")
   func neighborsOnly() async throws {
     let network = InProcessNetwork(try .star(3))
     await #expect(throws: PeerToPeerError.notANeighbor(from: 1, to: 2)) {
@@ -98,7 +98,7 @@ struct InProcessNetworkTests {
     #expect(summary(try await network.transport(for: 0).next()) == [2, 0])
   }
 
-  @Test("two networks in one process are two worlds, and vectors are values (ByzPy's registry and payloads are shared)")
+  @Test("two networks are two worlds, and vectors are values (ByzPy shares both)")
   func noSharing() async throws {
     let (first, second) = (InProcessNetwork(try .complete(2)), InProcessNetwork(try .complete(2)))
     var vector: Tensor<Float> = [1, 2]

@@ -25,7 +25,8 @@ struct ReplayTests {
     }
   }
 
-  @Test("asynchronous nodes go on with a quorum, no older than the limit; another order gives other participants")
+  @Test(
+    "asynchronous nodes go on with a quorum that is fresh enough; the order decides who is in it")
   func asynchronous() async throws {
     var results: Set<[Float]> = []
     for seed in 0..<3 {
@@ -69,7 +70,7 @@ struct ReplayTests {
     #expect(sameBits(pooled, expected))
   }
 
-  @Test("replaying the records gives the same bits, however the records of different nodes are mixed")
+  @Test("replaying the records gives the same bits, however those of different nodes are mixed")
   func replay() async throws {
     for mode in [GossipMode.synchronous, .asynchronous(quorum: 4, staleness: 2)] {
       let start = try peers(mode)

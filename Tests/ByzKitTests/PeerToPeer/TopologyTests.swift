@@ -19,7 +19,7 @@ struct TopologyTests {
     }
   }()
 
-  @Test("has no self-loops and no duplicate edges, however small (ByzPy's ring(2) and ring(1) have)")
+  @Test("has no self-loops and no duplicate edges, however small (ByzPy's small rings have)")
   func noDoubles() throws {
     #expect(Self.all.count == 63)
     for topology in Self.all {
