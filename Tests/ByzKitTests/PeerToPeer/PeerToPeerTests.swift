@@ -133,6 +133,17 @@ struct PeerToPeerTests {
     }
   }
 
+  @Test("local steps and rules run on the pool's workers (ByzPy's run in the parent)")
+  func runsOnTheWorkers() async throws {
+    let peers = try peers(.median, attack: Empire(), rate: 0.1)
+    let completed = try await withActorPool(.threads(2)) { pool in
+      var peers = peers
+      try await peers.round(on: pool)
+      return pool.statistics.map(\.completed).reduce(0, +)
+    }
+    #expect(completed >= 7 + 7)  // a gradient and a median for each honest node
+  }
+
   @Test(
     "a vector of the wrong size or that is not finite is its sender's failure, and the round goes on (ByzPy's raises)",
     arguments: [Sends(vector: [1, 2]), Sends(vector: Array(repeating: .nan, count: 21))])
