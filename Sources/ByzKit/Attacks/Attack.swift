@@ -13,6 +13,7 @@ public import ByzTensor
 /// | ``OmniscientAttack`` | the honest gradients of this round |
 /// | ``ModelAttack`` | the global model and a target of its choice |
 /// | ``RuleAwareAttack`` | the honest gradients and the server's rule |
+/// | ``TargetedAttack`` | among peers: whom it lies to, and what the attack for that neighbor sees |
 public protocol Attack: Operator {}
 
 /// An attack that sees nothing but the shape of a gradient.

@@ -24,6 +24,13 @@ public enum Catalog {
     try find(name, in: attacks, kind: "attack")
   }
 
+  /// Finds a topology; case, hyphens and underscores do not matter.
+  ///
+  /// - Throws: ``CatalogError/unknownName(_:kind:nearest:)``.
+  public static func topology(_ name: String) throws(CatalogError) -> CatalogEntry<TopologyMaker> {
+    try find(name, in: topologies, kind: "topology")
+  }
+
   private static func find<Product>(
     _ name: String, in entries: [CatalogEntry<Product>], kind: String
   ) throws(CatalogError) -> CatalogEntry<Product> {

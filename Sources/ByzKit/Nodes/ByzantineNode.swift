@@ -8,8 +8,8 @@ public struct ByzantineNode: Sendable {
   public let attack: any Attack
 
   /// The honest node it could have been: for attacks that see their own gradient or data.
-  private let own: HonestNode?
-  private let key: RandomKey
+  let own: HonestNode?
+  let key: RandomKey
 
   /// A node with its attack.
   ///
@@ -22,7 +22,7 @@ public struct ByzantineNode: Sendable {
   public init(
     name: String, attack: any Attack, own: HonestNode? = nil, key: RandomKey
   ) throws(AttackError) {
-    if own == nil, attack is any OwnGradientAttack || attack is any DataAttack {
+    if own == nil, attack.needsData {
       throw .invalidParameter(
         attack: attack.name, name: "own", value: "none", requirement: "a node with data")
     }
@@ -34,6 +34,11 @@ public struct ByzantineNode: Sendable {
 
   /// Checks the attack's parameters, before any round, for what it will see.
   func validate(honest: Int, attackers: Int) throws {
+    try validate(attack, honest: honest, attackers: attackers)
+  }
+
+  /// The same for an attack that this node might make.
+  func validate(_ attack: any Attack, honest: Int, attackers: Int) throws {
     switch attack {
     case let attack as any OmniscientAttack: try attack.validate(n: honest)
     case let attack as any RuleAwareAttack: try attack.validate(f: attackers)
@@ -97,6 +102,11 @@ public struct ByzantineNode: Sendable {
     let seen = try Batch(inputs: batch.inputs, labels: change(batch.labels))
     return try own.gradient(at: round.parameters, on: seen).gradient
   }
+}
+
+extension Attack {
+  /// Whether the attack sees its node's own gradient or data.
+  var needsData: Bool { self is any OwnGradientAttack || self is any DataAttack }
 }
 
 extension Tensor<Float> {

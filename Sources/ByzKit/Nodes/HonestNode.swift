@@ -15,7 +15,7 @@ public final class HonestNode: Sendable {
   /// Inputs in one batch; all of the data if that is less.
   public let batchSize: Int
 
-  private let key: RandomKey
+  let key: RandomKey
   /// Scratch memory for the model, used by one call at a time.
   private let workspace = Mutex(Workspace())
 

@@ -1,5 +1,5 @@
 /// Why a rule refused its input.
-public enum AggregationError: Error, Hashable, Sendable {
+public enum AggregationError: Error, Hashable, Codable, Sendable {
   /// There were no vectors, or they had no coordinates.
   case noVectors
   /// Vector number `index` has another shape than the first.

@@ -14,6 +14,8 @@ public enum ModelError: Error, Hashable, Sendable {
   case invalidWidths([Int])
   /// An optimizer's number is out of its range.
   case invalidHyperparameter(name: String, value: Double, bound: String)
+  /// The model is not one of the library's, so a node that has it cannot be sent.
+  case cannotBeSent(model: String)
 }
 
 extension ModelError: CustomStringConvertible {
@@ -32,6 +34,8 @@ extension ModelError: CustomStringConvertible {
     case .invalidWidths(let widths): "Layers of \(widths) units are not possible."
     case .invalidHyperparameter(let name, let value, let bound):
       "\(name) = \(value) is out of range: requires \(bound)."
+    case .cannotBeSent(let model):
+      "\(model) is not a model of the library: make the node where it is to run, or use one of the library's."
     }
   }
 }

@@ -31,6 +31,8 @@ public struct MultilayerPerceptron: Model {
   public var parameterCount: Int { layers.parameterCount }
   public var inputCount: Int { layers.widths[0] }
   public var classCount: Int { layers.widths[layers.layerCount] }
+  /// The units of each hidden layer.
+  var hiddenWidths: [Int] { Array(layers.widths[1..<layers.layerCount]) }
 
   /// Every weight and bias from U(-1/√k, 1/√k), where the layer has k inputs: PyTorch's default.
   public func initialParameters(key: RandomKey) -> Tensor<Float> {

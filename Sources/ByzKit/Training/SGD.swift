@@ -31,7 +31,7 @@ public struct SGD: Hashable, Codable, Sendable {
   }
 
   /// What an optimizer remembers between steps.
-  public struct State: Sendable {
+  public struct State: Codable, Sendable {
     /// v, of shape (d); nil before the first step, which stands for zeros.
     public var velocity: Tensor<Float>?
     /// Steps taken.

@@ -1,0 +1,162 @@
+public import ByzRuntime
+public import ByzTensor
+
+/// What a cluster is to run: the nodes, who sends to whom, and how long they wait.
+public struct ClusterPlan: Sendable {
+  /// The nodes, as the topology numbers them.
+  public let participants: [Participant]
+  /// Who sends to whom.
+  public let topology: Topology
+  /// What each node starts from, of one shape (d).
+  public let models: [Tensor<Float>]
+  /// How long a node waits for its neighbors.
+  public let mode: GossipMode
+  /// The longest a round waits.
+  public let deadline: Duration
+
+  /// A plan. The backend checks it.
+  public init(
+    _ participants: [Participant], topology: Topology, models: [Tensor<Float>],
+    mode: GossipMode = .synchronous, deadline: Duration = .seconds(60)
+  ) {
+    self.participants = participants
+    self.topology = topology
+    self.models = models
+    self.mode = mode
+    self.deadline = deadline
+  }
+
+  /// The nodes that lie.
+  public var byzantine: Set<Int> {
+    Set(participants.indices.filter { participants[$0].isByzantine })
+  }
+}
+
+/// Where the nodes of a cluster live: in this process, in children, on other hosts.
+public protocol ClusterBackend: Sendable {
+  /// Brings the nodes to life; nothing is sent yet.
+  ///
+  /// - Throws: what is wrong with the plan; `RuntimeError` when a node cannot be started. No node
+  ///   is left then.
+  func start(_ plan: ClusterPlan) async throws -> any Cluster
+}
+
+/// Nodes that are alive. ``withCluster(_:on:isolation:body:)`` makes one and ends it.
+public protocol Cluster: AnyObject, Sendable {
+  /// Runs rounds on all nodes at the same time, and returns when the last node is done. One run at
+  /// a time.
+  ///
+  /// - Returns: for each node the reports of its rounds, or why it ended early; the others go on
+  ///   without it.
+  /// - Throws: `CancellationError`.
+  func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>]
+
+  /// Each node's model after its last round; nil of a node that is lost.
+  func models() async throws -> [Tensor<Float>?]
+
+  /// Ends every node. Called once, after the last run.
+  func stop() async
+}
+
+/// Brings nodes to life, hands them to `body`, and ends them when `body` ends, however it ends.
+///
+/// ```swift
+/// let plan = ClusterPlan(participants, topology: try .ring(8), models: models)
+/// let trained = try await withCluster(plan) { cluster in
+///   _ = try await cluster.run(rounds: 100)
+///   return try await cluster.models()
+/// }
+/// ```
+///
+/// - Throws: what `body` or the backend throws.
+public func withCluster<Result>(
+  _ plan: ClusterPlan, on backend: some ClusterBackend = .inProcess,
+  isolation: isolated (any Actor)? = #isolation,
+  body: (any Cluster) async throws -> Result
+) async throws -> Result {
+  let cluster = try await backend.start(plan)
+  let result: Result
+  do {
+    result = try await body(cluster)
+  } catch {
+    await cluster.stop()
+    throw error
+  }
+  await cluster.stop()
+  return result
+}
+
+// MARK: - In process
+
+/// Nodes in this process, each a task of its own, with mailboxes between them.
+public struct InProcessCluster: ClusterBackend {
+  private let clock: any Clock<Duration>
+  private let pool: ActorPool?
+
+  /// Nodes that share a pool, or have none and compute in their own tasks.
+  public init(pool: ActorPool? = nil, clock: any Clock<Duration> = ContinuousClock()) {
+    self.pool = pool
+    self.clock = clock
+  }
+
+  /// Makes the nodes.
+  public func start(_ plan: ClusterPlan) async throws -> any Cluster {
+    let n = plan.topology.nodeCount
+    for (what, count) in [("participants", plan.participants.count), ("models", plan.models.count)]
+    where count != n {
+      throw PeerToPeerError.wrongCount(of: what, expected: n, actual: count)
+    }
+    let nodes = try plan.participants.enumerated().map { number, participant in
+      try DecentralizedNode(
+        number, participant, in: plan.topology, parameters: plan.models[number], mode: plan.mode,
+        accomplices: plan.byzantine, deadline: plan.deadline, clock: clock, pool: pool)
+    }
+    return RunningNodes(nodes: nodes, topology: plan.topology)
+  }
+}
+
+extension ClusterBackend where Self == InProcessCluster {
+  /// Nodes in this process.
+  public static var inProcess: InProcessCluster { InProcessCluster() }
+}
+
+private final class RunningNodes: Cluster {
+  let nodes: [DecentralizedNode]
+  let topology: Topology
+
+  init(nodes: [DecentralizedNode], topology: Topology) {
+    self.nodes = nodes
+    self.topology = topology
+  }
+
+  func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>] {
+    // A new network for each run: a node that was done early had left the last one.
+    let network = InProcessNetwork(topology)
+    let results = await withTaskGroup(of: (Int, Result<[GossipReport], any Error>).self) { group in
+      for node in nodes {
+        group.addTask {
+          do {
+            let reports = try await node.run(
+              rounds: rounds, over: network.transport(for: node.number))
+            return (node.number, .success(reports))
+          } catch {
+            return (node.number, .failure(error))
+          }
+        }
+      }
+      var results: [Int: Result<[GossipReport], any Error>] = [:]
+      for await (number, result) in group { results[number] = result }
+      return nodes.compactMap { results[$0.number] }
+    }
+    try Task.checkCancellation()
+    return results
+  }
+
+  func models() async -> [Tensor<Float>?] {
+    var models: [Tensor<Float>?] = []
+    for node in nodes { models.append(await node.parameters) }
+    return models
+  }
+
+  func stop() async {}
+}

@@ -1,0 +1,117 @@
+public import ByzRuntime
+public import ByzTensor
+
+/// One node that learns with its neighbors and without a coordinator: it knows its own part in the
+/// protocol, its place in the topology, and a transport.
+///
+/// ```swift
+/// let node = try DecentralizedNode(
+///   3, .honest(honest, aggregator: .median, optimizer: SGD(learningRate: 0.05)), in: topology,
+///   parameters: model.initialParameters(key: key))
+/// let reports = try await node.run(rounds: 100, over: transport)
+/// ```
+///
+/// Whatever neighbors do, a round ends: when enough has arrived, or at the deadline, and says in
+/// its report what it used. When every message arrives in time, the models are bit for bit those of
+/// ``PeerToPeer/round(on:)``; and always those of ``PeerToPeer/replay(_:on:)`` with the nodes'
+/// records.
+public actor DecentralizedNode {
+  /// Its number in the topology.
+  public nonisolated let number: Int
+  /// The longest a round waits for neighbors, and as long again for a Byzantine node to send.
+  public nonisolated let deadline: Duration
+
+  private let clock: any Clock<Duration>
+  private let pool: ActorPool?
+  private var learner: Learner
+  private var state: GossipState
+  private var isRunning = false
+
+  /// A node before its first round.
+  ///
+  /// - Parameters:
+  ///   - number: its place in the topology.
+  ///   - participant: what it is and by which rule it moves.
+  ///   - topology: who sends to whom.
+  ///   - parameters: the model to start from, of shape (d).
+  ///   - mode: how long it waits for its neighbors.
+  ///   - accomplices: of a Byzantine node, the other Byzantine nodes: it does not wait for them.
+  ///   - deadline: the longest a round waits; a minute unless given.
+  ///   - clock: what measures that.
+  ///   - pool: its own workers; the calling task if nil.
+  /// - Throws: ``PeerToPeerError``, ``AttackError``, ``AggregationError`` or ``ModelError`` when it
+  ///   could not do a round.
+  public init(
+    _ number: Int, _ participant: Participant, in topology: Topology, parameters: Tensor<Float>,
+    mode: GossipMode = .synchronous, accomplices: Set<Int> = [], deadline: Duration = .seconds(60),
+    clock: any Clock<Duration> = ContinuousClock(), pool: ActorPool? = nil
+  ) throws {
+    guard (0..<topology.nodeCount).contains(number) else {
+      throw TopologyError.invalidParameter(
+        name: "number", value: "\(number)", requirement: "in 0..<\(topology.nodeCount)")
+    }
+    self.number = number
+    self.deadline = deadline
+    self.clock = clock
+    self.pool = pool
+    learner = try Learner(
+      number, participant, in: topology, accomplices: accomplices, parameters: parameters)
+    state = try GossipState(learner, in: topology, accomplices: accomplices, mode: mode)
+  }
+
+  /// The model, as it was after the last round that ended.
+  public var parameters: Tensor<Float> { learner.parameters }
+
+  /// How many rounds are over.
+  public var roundsDone: Int { state.round }
+
+  /// Runs rounds, and closes the transport at the end, however it ends.
+  ///
+  /// - Returns: one report for each round.
+  /// - Throws: `CancellationError`; what the transport throws when nothing can be received any
+  ///   more; `RuntimeError` when the pool fails; ``PeerToPeerError/alreadyRunning(node:)``. The
+  ///   model is that after the last round that ended.
+  public func run(
+    rounds: Int, over transport: some GossipTransport
+  ) async throws -> [GossipReport] {
+    guard !isRunning else { throw PeerToPeerError.alreadyRunning(node: number) }
+    isRunning = true
+    defer {
+      isRunning = false
+      transport.close()
+    }
+    state.rejoinAll()
+    var reports: [GossipReport] = []
+    for _ in 0..<rounds { reports.append(try await round(over: transport)) }
+    return reports
+  }
+
+  private func round(over transport: some GossipTransport) async throws -> GossipReport {
+    let context = OperatorContext(nodeName: learner.participant.name, pool: pool)
+    var learner = learner
+    var exchange = GossipExchange(state, over: transport, clock: clock, deadline: deadline)
+    let round = state.round
+    var step = try await learner.takeLocalStep(round: round, in: context)
+    let outcome: GossipReport.Outcome
+    let heard: (record: RoundRecord, vectors: [Tensor<Float>])
+    switch learner.participant.role {
+    case .honest:
+      let message = learner.message(round: round)
+      try await exchange.run(
+        sending: learner.outNeighbors.map { ($0, message) }, listening: true)
+      heard = exchange.decision
+      outcome = try await learner.move(heard.record, hearing: heard.vectors, in: context)
+    case .byzantine(let node):
+      try await exchange.run(listening: true)
+      heard = exchange.decision
+      let (messages, failure) = learner.lies(node, round: round, hearing: heard.vectors)
+      step.failure = failure ?? step.failure
+      try await exchange.run(sending: messages, listening: false)
+      outcome = .lied
+    }
+    self.learner = learner
+    state = exchange.state
+    return learner.report(
+      step, heard.record, outcome, dropped: exchange.dropped, undelivered: exchange.undelivered)
+  }
+}

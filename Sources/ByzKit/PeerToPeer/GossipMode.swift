@@ -1,0 +1,47 @@
+/// When a node has heard enough of its neighbors to end a round.
+public struct GossipMode: Hashable, Codable, Sendable {
+  /// How many neighbors' vectors a round needs; nil where it needs those of all neighbors that are
+  /// still there.
+  let quorum: Int?
+  /// How many rounds behind its own a node takes a vector from; nil when rounds are in step.
+  let staleness: Int?
+
+  private init(quorum: Int?, staleness: Int?) {
+    self.quorum = quorum
+    self.staleness = staleness
+  }
+
+  /// Rounds in step: a node uses its neighbors' vectors of its own round, and waits for all
+  /// neighbors that are still there. At a deadline some are missing, and so it does not aggregate
+  /// in that round.
+  public static let synchronous = GossipMode(quorum: nil, staleness: nil)
+
+  /// Rounds in step, and a deadline that is met by `quorum` neighbors: with those, a node goes on
+  /// when its time is over. Fewer are never aggregated, even when no more can come.
+  public static func synchronous(quorum: Int) -> GossipMode {
+    GossipMode(quorum: quorum, staleness: nil)
+  }
+
+  /// Each node at its own pace: it goes on as soon as it has, of `quorum` neighbors, a vector that
+  /// is at most `staleness` rounds older than its own round.
+  ///
+  /// It uses the latest vector of each neighbor, whether that neighbor is behind or ahead, and uses
+  /// it again in the next round if nothing newer has come and it is not too old then.
+  public static func asynchronous(quorum: Int, staleness: Int) -> GossipMode {
+    GossipMode(quorum: quorum, staleness: staleness)
+  }
+
+  /// The same for a Byzantine node, which lies about whatever it has heard when its time is over.
+  func forByzantine(neighbors: Int) -> GossipMode {
+    GossipMode(quorum: staleness == nil ? 0 : min(quorum ?? 0, neighbors), staleness: staleness)
+  }
+
+  /// Throws unless counts are not negative and a node with `neighbors` neighbors can reach the
+  /// quorum.
+  func validate(node: Int, neighbors: Int) throws(PeerToPeerError) {
+    if let quorum, quorum < 0 || quorum > neighbors {
+      throw .impossibleQuorum(node: node, quorum: quorum, neighbors: neighbors)
+    }
+    if let staleness, staleness < 0 { throw .negativeStaleness(staleness) }
+  }
+}

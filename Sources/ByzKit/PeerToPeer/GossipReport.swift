@@ -1,0 +1,117 @@
+/// Whose vectors a node used in one round. Timing decides that, and nothing else, so a list of
+/// these repeats a run bit for bit.
+public struct RoundRecord: Hashable, Codable, Sendable {
+  /// The node.
+  public let node: Int
+  /// Its round, from 0.
+  public let round: Int
+  /// What it used beside its own vector, in ascending order of the senders. Of a Byzantine node:
+  /// what it saw before it lied.
+  public let used: [Contribution]
+  /// Whether enough neighbors were heard; if not, nothing was used and the node stayed with its own
+  /// vector.
+  public let hasQuorum: Bool
+
+  /// One neighbor's vector.
+  public struct Contribution: Hashable, Codable, Sendable {
+    /// Who sent it.
+    public let sender: Int
+    /// Of which of the sender's rounds it is.
+    public let round: Int
+
+    /// The vector of a sender and a round.
+    public init(sender: Int, round: Int) {
+      self.sender = sender
+      self.round = round
+    }
+  }
+
+  /// What a node used.
+  public init(node: Int, round: Int, used: [Contribution], hasQuorum: Bool = true) {
+    self.node = node
+    self.round = round
+    self.used = used
+    self.hasQuorum = hasQuorum
+  }
+}
+
+/// A vector that arrived and was not used.
+public struct DroppedVector: Hashable, Codable, Sendable {
+  /// Who sent it.
+  public let sender: Int
+  /// The round it claims to be of.
+  public let round: Int
+  /// Why it was dropped.
+  public let reason: Reason
+
+  /// Why a vector was dropped.
+  public enum Reason: Hashable, Codable, Sendable {
+    /// The sender is not a neighbor.
+    case notANeighbor
+    /// It is not as long as the model.
+    case wrongShape([Int])
+    /// It holds NaN or infinity.
+    case notFinite
+    /// A vector of this sender and round had come before.
+    case duplicate
+    /// Its round is over, or a newer vector of the sender had come before.
+    case late
+    /// Its round is negative or too far ahead to be kept.
+    case tooFarAhead
+  }
+
+  init(_ sender: Int, _ round: Int, _ reason: Reason) {
+    self.sender = sender
+    self.round = round
+    self.reason = reason
+  }
+}
+
+/// What one node did in one of its rounds.
+public struct GossipReport: Hashable, Codable, Sendable {
+  /// The node's name.
+  public let name: String
+  /// Whether it lies.
+  public let isByzantine: Bool
+  /// The mean loss of its local step, if it took one.
+  public let loss: Float?
+  /// Why it took no local step, or a Byzantine node could not make its lies; nil if all went well.
+  /// An honest node that took no step still sends its model and aggregates.
+  public let failure: String?
+  /// Whose vectors it used: replaying the records repeats the run.
+  public let record: RoundRecord
+  /// What arrived during the round and was not used; the first ``maxDropped`` of it.
+  public let dropped: [DroppedVector]
+  /// The neighbors that its vector did not reach.
+  public let undelivered: [Int]
+  /// What became of its model.
+  public let outcome: Outcome
+
+  /// The most vectors that ``dropped`` lists.
+  public static let maxDropped = 256
+
+  /// What became of a node's model.
+  public enum Outcome: Hashable, Codable, Sendable {
+    /// It moved to the aggregate of its own and its neighbors' vectors.
+    case moved
+    /// Too few neighbors were heard; the model is that after the local step.
+    case tooFewNeighbors
+    /// The rule refused the vectors; the model is that after the local step.
+    case refused(AggregationError)
+    /// The aggregate would have been NaN or infinite; the model is that after the local step.
+    case notFinite
+    /// The node is Byzantine.
+    case lied
+  }
+}
+
+extension Sequence<GossipReport> {
+  /// The mean of the honest losses; nil if there are none.
+  public var meanLoss: Float? {
+    let losses = compactMap { $0.isByzantine ? nil : $0.loss }
+    return losses.isEmpty ? nil : losses.reduce(0, +) / Float(losses.count)
+  }
+
+  /// What ``PeerToPeer/replay(_:on:)`` needs to repeat the rounds.
+  public var records: [RoundRecord] { map(\.record) }
+}

@@ -1,0 +1,205 @@
+public import ByzTensor
+
+/// What one node has heard, and whether that is enough, without clocks, tasks or bytes: an event
+/// goes in, directives come out.
+///
+/// Each vector is used in the round it belongs to, or dropped with a reason: nothing leaks into
+/// another round. Memory is bounded, whatever neighbors send: in step one vector for each neighbor
+/// and each of ``lookahead`` + 1 rounds, else one for each neighbor.
+public struct GossipState: Sendable {
+  /// Something that happens to the node.
+  public enum Event: Sendable {
+    /// The node has taken its local step, and its round begins.
+    case began
+    /// A vector arrived; the transport vouches for the sender.
+    case received(GossipMessage, from: Int)
+    /// A node is gone, and nothing more will come from it.
+    case left(Int)
+    /// The time of the round is over.
+    case deadline
+  }
+
+  /// Something the node is to do.
+  public enum Directive: Sendable {
+    /// Report a vector that is not used.
+    case drop(DroppedVector)
+    /// End the round with these vectors, in the order of `record.used`.
+    case proceed(record: RoundRecord, vectors: [Tensor<Float>])
+  }
+
+  /// How many rounds ahead of its own a node in step keeps vectors for. Neighbors that hear each
+  /// other are at most one apart.
+  public static let lookahead = 4
+
+  /// The node.
+  public let node: Int
+  /// The round the node is in, or the next one while it is between two.
+  public private(set) var round = 0
+  /// Whether the node is in a round, and waits.
+  public private(set) var isCollecting = false
+
+  private let mode: GossipMode
+  private let shape: [Int]
+  private var neighbors: [Int: Neighbor]
+
+  private struct Neighbor: Sendable {
+    /// In step: by round, none before the present one. Else only the latest.
+    var vectors: [Int: Tensor<Float>] = [:]
+    /// Rounds whose vectors came too early to be kept, so that no one waits for them.
+    var missed: ClosedRange<Int>?
+    var hasLeft = false
+
+    /// Remembers that the vector of a round will not be used.
+    mutating func miss(_ round: Int) {
+      missed = missed.map { min($0.lowerBound, round)...max($0.upperBound, round) } ?? round...round
+    }
+  }
+
+  /// The state before the first round.
+  ///
+  /// - Parameters:
+  ///   - node: the node's number.
+  ///   - neighbors: the nodes it hears.
+  ///   - shape: of the vectors it takes.
+  ///   - mode: when it has heard enough.
+  public init(node: Int, neighbors: [Int], shape: [Int], mode: GossipMode) {
+    self.node = node
+    self.mode = mode
+    self.shape = shape
+    self.neighbors = Dictionary(neighbors.map { ($0, Neighbor()) }) { first, _ in first }
+  }
+
+  /// Takes in an event.
+  public mutating func handle(_ event: Event) -> [Directive] {
+    switch event {
+    case .began:
+      isCollecting = true
+      return proceedIfComplete()
+    case .received(let message, let sender):
+      if let reason = keep(message, from: sender) {
+        return [.drop(DroppedVector(sender, message.round, reason))] + proceedIfComplete()
+      }
+      return proceedIfComplete()
+    case .left(let sender):
+      neighbors[sender]?.hasLeft = true
+      return proceedIfComplete()
+    case .deadline:
+      return isCollecting ? proceed() : []
+    }
+  }
+
+  /// The nodes it hears, in ascending order.
+  var neighborNumbers: [Int] { neighbors.keys.sorted() }
+
+  /// A vector that is kept for a round to come.
+  func kept(_ contribution: RoundRecord.Contribution) -> Tensor<Float>? {
+    neighbors[contribution.sender]?.vectors[contribution.round]
+  }
+
+  /// Counts every neighbor as there again.
+  mutating func rejoinAll() {
+    for sender in neighbors.keys { neighbors[sender]?.hasLeft = false }
+  }
+
+  /// Goes to the beginning of a round and forgets what was heard.
+  mutating func skip(to round: Int) {
+    self = GossipState(node: node, neighbors: neighborNumbers, shape: shape, mode: mode)
+    self.round = round
+  }
+}
+
+// MARK: - Arrivals
+
+extension GossipState {
+  /// Keeps a vector, or says why not.
+  private mutating func keep(
+    _ message: GossipMessage, from sender: Int
+  ) -> DroppedVector.Reason? {
+    guard var neighbor = neighbors[sender] else { return .notANeighbor }
+    guard message.round >= 0 else { return .tooFarAhead }
+    if let reason = refusal(of: message.round, by: neighbor) {
+      if reason == .tooFarAhead { neighbors[sender]?.miss(message.round) }
+      return reason
+    }
+    let reason: DroppedVector.Reason? =
+      if message.vector.shape != shape {
+        .wrongShape(message.vector.shape)
+      } else if !message.vector.isFinite {
+        .notFinite
+      } else {
+        nil
+      }
+    if reason != nil {
+      neighbors[sender]?.miss(message.round)
+      return reason
+    }
+    if mode.staleness != nil { neighbor.vectors.removeAll() }
+    neighbor.vectors[message.round] = message.vector
+    neighbors[sender] = neighbor
+    return nil
+  }
+
+  private func refusal(of round: Int, by neighbor: Neighbor) -> DroppedVector.Reason? {
+    if neighbor.vectors[round] != nil || neighbor.missed?.contains(round) == true {
+      return .duplicate
+    }
+    if let staleness = mode.staleness {
+      let newest = neighbor.vectors.keys.first ?? -1
+      return round < newest || round < self.round - staleness ? .late : nil
+    }
+    if round < self.round { return .late }
+    return round - self.round > Self.lookahead ? .tooFarAhead : nil
+  }
+}
+
+// MARK: - Decisions
+
+extension GossipState {
+  /// What the round may use, in ascending order of the senders.
+  private var usable: [(contribution: RoundRecord.Contribution, vector: Tensor<Float>)] {
+    neighbors.keys.sorted().compactMap { sender in
+      guard
+        let (round, vector) = neighbors[sender]?.vectors.first(where: { isUsable($0.key) })
+      else { return nil }
+      return (RoundRecord.Contribution(sender: sender, round: round), vector)
+    }
+  }
+
+  private func isUsable(_ round: Int) -> Bool {
+    mode.staleness.map { round >= self.round - $0 } ?? (round == self.round)
+  }
+
+  /// Whether a vector that the round may use can still come from a neighbor that has sent none.
+  private func isAwaited(_ neighbor: Neighbor) -> Bool {
+    if neighbor.hasLeft || neighbor.vectors.keys.contains(where: isUsable) { return false }
+    return mode.staleness != nil || neighbor.missed?.contains(round) != true
+  }
+
+  private mutating func proceedIfComplete() -> [Directive] {
+    guard isCollecting else { return [] }
+    let isComplete = !neighbors.values.contains(where: isAwaited)
+    if isComplete { return proceed(isComplete: true) }
+    guard mode.staleness != nil, let quorum = mode.quorum else { return [] }
+    let heard = neighbors.values.count { $0.vectors.keys.contains(where: isUsable) }
+    return heard >= quorum ? proceed() : []
+  }
+
+  /// Ends the round with what is there, if that is enough.
+  private mutating func proceed(isComplete: Bool = false) -> [Directive] {
+    let used = usable
+    // Without a quorum the round needs everyone who is still there.
+    let hasQuorum = mode.quorum.map { used.count >= $0 } ?? isComplete
+    let record = RoundRecord(
+      node: node, round: round, used: hasQuorum ? used.map(\.contribution) : [],
+      hasQuorum: hasQuorum)
+    isCollecting = false
+    round += 1
+    for sender in neighbors.keys {
+      if mode.staleness == nil { neighbors[sender]?.vectors[round - 1] = nil }
+      if let missed = neighbors[sender]?.missed, missed.upperBound < round {
+        neighbors[sender]?.missed = nil
+      }
+    }
+    return [.proceed(record: record, vectors: hasQuorum ? used.map(\.vector) : [])]
+  }
+}

@@ -1,0 +1,217 @@
+import ByzKit
+import Testing
+
+@Suite("A node without a coordinator")
+struct DecentralizedNodeTests {
+  private func plan(
+    _ topology: Topology, byzantine: Int, rule: any Aggregator, mode: GossipMode = .synchronous,
+    attack: any Attack = TwoFaced(even: LabelFlip(), odd: Gaussian())
+  ) throws -> ClusterPlan {
+    let problem = try Peers()
+    let n = topology.nodeCount
+    return try ClusterPlan(
+      problem.participants(
+        honest: n - byzantine, attack: attack, byzantine: byzantine, rule: rule),
+      topology: topology, models: problem.models(n), mode: mode)
+  }
+
+  private func peers(_ plan: ClusterPlan) throws -> PeerToPeer {
+    try PeerToPeer(
+      plan.participants, topology: plan.topology, models: plan.models, mode: plan.mode)
+  }
+
+  @Test("nodes in step give the bits and the reports of the rounds in one value")
+  func inStep() async throws {
+    let directed = try Topology(
+      nodes: 5, edges: (0..<5).flatMap { [($0, ($0 + 1) % 5), ($0, ($0 + 2) % 5)] }, directed: true)
+    for topology in [try .complete(6), try .ring(7, k: 2), directed] {
+      let plan = try plan(topology, byzantine: 1, rule: TrimmedMean(f: 1))
+      var peers = try peers(plan)
+      var expected: [[GossipReport]] = plan.participants.map { _ in [] }
+      for _ in 0..<4 {
+        for (node, report) in try await peers.round().enumerated() { expected[node].append(report) }
+      }
+      let (reports, models) = try await withCluster(plan) { cluster in
+        // Two runs of two rounds: the second goes on where the first ended.
+        let first = try await cluster.run(rounds: 2).map { try $0.get() }
+        let second = try await cluster.run(rounds: 2).map { try $0.get() }
+        return (zip(first, second).map { $0 + $1 }, try await cluster.models())
+      }
+      #expect(sameBits(models.compactMap { $0 }, peers.models))
+      #expect(reports == expected)
+    }
+  }
+
+  @Test("the records of nodes at their own pace replay to the same bits")
+  func asynchronousReplay() async throws {
+    let plan = try plan(
+      .complete(6), byzantine: 1, rule: TrimmedMean(f: 1),
+      mode: .asynchronous(quorum: 3, staleness: 2))
+    let (reports, models) = try await withCluster(plan) { cluster in
+      (try await cluster.run(rounds: 6).flatMap { try $0.get() }, try await cluster.models())
+    }
+    #expect(reports.count == 36)
+    var peers = try peers(plan)
+    try await peers.replay(reports.records)
+    #expect(sameBits(models.compactMap { $0 }, peers.models))
+  }
+
+  /// Node 0 of three, whose neighbors are played by the test.
+  private func node(
+    _ mode: GossipMode, clock: ManualClock, deadline: Duration = .seconds(5)
+  ) throws -> DecentralizedNode {
+    let problem = try Peers()
+    return try DecentralizedNode(
+      0, problem.participants(honest: 3, rule: .mean)[0], in: .complete(3),
+      parameters: problem.models(1)[0], mode: mode, deadline: deadline, clock: clock)
+  }
+
+  private func zeros(_ round: Int) -> GossipMessage {
+    GossipMessage(round: round, vector: Tensor(repeating: 0, shape: [21]))
+  }
+
+  /// Returns once node 0 has taken the message in: of three copies the second has been read.
+  private func sendUntilRead(
+    _ message: GossipMessage, from sender: Int, over network: InProcessNetwork
+  ) async throws {
+    for _ in 0..<3 { try await network.transport(for: sender).send(message, to: 0) }
+  }
+
+  @Test("at its deadline a node goes on with a quorum or says that it had none (ByzPy waits)")
+  func deadline() async throws {
+    for (quorum, outcome) in [(1, GossipReport.Outcome.moved), (2, .tooFewNeighbors)] {
+      let clock = ManualClock()
+      let network = InProcessNetwork(try .complete(3), capacity: 1)
+      let node = try node(.synchronous(quorum: quorum), clock: clock)
+      async let reports = node.run(rounds: 1, over: network.transport(for: 0))
+      try await sendUntilRead(zeros(0), from: 1, over: network)
+      await clock.waitForSleepers(1)
+      clock.advance(by: .seconds(5))
+      let report = try await reports[0]
+      #expect(report.outcome == outcome)
+      #expect(report.record.used.map(\.sender) == (quorum == 1 ? [1] : []))
+    }
+  }
+
+  @Test("a neighbor that reads nothing is named in the report (ByzPy's broadcast swallows that)")
+  func undelivered() async throws {
+    let clock = ManualClock()
+    let network = InProcessNetwork(try .complete(3), capacity: 1)
+    let node = try node(.synchronous, clock: clock)
+    for sender in 1..<3 {
+      let transport = network.transport(for: sender)
+      try await transport.send(zeros(0), to: 0)
+    }
+    async let reports = node.run(rounds: 2, over: network.transport(for: 0))
+    // Node 1 reads; node 2 has room for one message only.
+    _ = try await network.transport(for: 1).next()
+    for sender in 1..<3 { try await sendUntilRead(zeros(1), from: sender, over: network) }
+    _ = try await network.transport(for: 1).next()
+    await clock.waitForSleepers(1)
+    clock.advance(by: .seconds(5))
+    let both = try await reports
+    #expect(both.map(\.undelivered) == [[], [2]])
+    #expect(both.map(\.outcome) == [.moved, .moved])
+  }
+
+  @Test("a node goes on without neighbors that leave, and with what they sent before")
+  func neighborsLeave() async throws {
+    let network = InProcessNetwork(try .complete(3))
+    let node = try node(.synchronous, clock: ManualClock())
+    let (one, two) = (network.transport(for: 1), network.transport(for: 2))
+    try await one.send(zeros(0), to: 0)
+    one.close()
+    try await two.send(zeros(0), to: 0)
+    try await two.send(zeros(1), to: 0)
+    two.close()
+    let reports = try await node.run(rounds: 3, over: network.transport(for: 0))
+    #expect(reports.map { $0.record.used.map(\.sender) } == [[1, 2], [2], []])
+    #expect(reports.map(\.undelivered) == [[1, 2], [1, 2], [1, 2]])
+  }
+
+  @Test("repeated messages are named in the report, and used once (ByzPy counts doubles)")
+  func lateMessages() async throws {
+    let network = InProcessNetwork(try .complete(3), capacity: 9)
+    let node = try node(.synchronous, clock: ManualClock())
+    for (sender, rounds) in [(1, [0, 0, 1]), (2, [0, 1])] {
+      for round in rounds { try await network.transport(for: sender).send(zeros(round), to: 0) }
+    }
+    let reports = try await node.run(rounds: 2, over: network.transport(for: 0))
+    #expect(reports.map { $0.record.used.map(\.sender) } == [[1, 2], [1, 2]])
+    #expect(reports.flatMap(\.dropped).map(\.reason) == [.duplicate])
+  }
+
+  @Test("a neighbor that floods a node fills no memory (ByzPy keeps every message for ever)")
+  func flood() async throws {
+    let network = InProcessNetwork(try .complete(3))
+    let node = try node(.synchronous, clock: ManualClock())
+    async let reports = node.run(rounds: 1, over: network.transport(for: 0))
+    for _ in 0..<1000 { try await network.transport(for: 1).send(zeros(0), to: 0) }
+    try await network.transport(for: 2).send(zeros(0), to: 0)
+    let report = try await reports[0]
+    #expect(report.outcome == .moved)
+    #expect(report.dropped.count == GossipReport.maxDropped)
+  }
+
+  @Test("cancelling the caller ends a node that waits, and it can run again")
+  func cancellation() async throws {
+    let clock = ManualClock()
+    let node = try node(.synchronous, clock: clock)
+    let network = InProcessNetwork(try .complete(3))
+    let waiting = Task { try await node.run(rounds: 1, over: network.transport(for: 0)) }
+    await clock.waitForSleepers(1)
+    waiting.cancel()
+    await #expect(throws: CancellationError.self) { _ = try await waiting.value }
+    #expect(await node.roundsDone == 0)
+    let again = InProcessNetwork(try .complete(3))
+    for sender in 1..<3 { again.transport(for: sender).close() }
+    #expect(try await node.run(rounds: 1, over: again.transport(for: 0)).count == 1)
+  }
+
+  @Test(
+    "a second run at the same time is refused (ByzPy's overlapping pipelines mix their results)")
+  func oneRunAtATime() async throws {
+    let clock = ManualClock()
+    let node = try node(.synchronous, clock: clock)
+    let network = InProcessNetwork(try .complete(3))
+    async let reports = node.run(rounds: 1, over: network.transport(for: 0))
+    await clock.waitForSleepers(1)
+    await #expect(throws: PeerToPeerError.alreadyRunning(node: 0)) {
+      try await node.run(rounds: 1, over: InProcessNetwork(.complete(3)).transport(for: 0))
+    }
+    for sender in 1..<3 { try await network.transport(for: sender).send(zeros(0), to: 0) }
+    #expect(try await reports.map(\.outcome) == [.moved])
+  }
+
+  @Test("rounds pass while the clock stands still (ByzPy sleeps in every round)")
+  func noSleeping() async throws {
+    let plan = try plan(.ring(6, k: 2), byzantine: 1, rule: Median())
+    let results = try await withCluster(plan, on: InProcessCluster(clock: ManualClock())) {
+      try await $0.run(rounds: 5)
+    }
+    #expect(try results.allSatisfy { try $0.get().count == 5 })
+  }
+
+  /// A transport that breaks at once.
+  private struct Broken: GossipTransport {
+    struct Cut: Error {}
+    func send(_ message: GossipMessage, to node: Int) async throws { throw Cut() }
+    func next() async throws -> GossipEvent? { throw Cut() }
+    func close() {}
+  }
+
+  @Test("an error of the transport reaches the caller (ByzPy's message loop ends silently)")
+  func brokenTransport() async throws {
+    let node = try node(.synchronous, clock: ManualClock())
+    await #expect(throws: Broken.Cut.self) { _ = try await node.run(rounds: 1, over: Broken()) }
+  }
+
+  @Test("a plan that cannot work is refused before a node lives")
+  func impossiblePlan() async throws {
+    let problem = try Peers()
+    let plan = ClusterPlan(
+      try problem.participants(honest: 3, rule: .krum(f: 2)), topology: try .complete(3),
+      models: problem.models(3))
+    await #expect(throws: PeerToPeerError.self) { try await withCluster(plan) { _ in } }
+  }
+}
