@@ -17,7 +17,7 @@ extension ActorPool {
     while let (delay, epoch) = budgets.withLock({ $0[index].next(at: clock.now()) }) {
       do {
         try await clock.sleep(delay)
-        let worker = try await owners[index].backend.makeWorker(named: lost.name, epoch: epoch)
+        let worker = try await makeWorker(index, named: lost.name, epoch: epoch)
         carryOut(dispatcher.withLock { $0.replace(index, by: worker, epoch: epoch) })
         return await end
       } catch {

@@ -25,7 +25,13 @@ public final class ActorPool: Sendable {
   /// Lost workers being replaced.
   let replacements = ChildTasks()
 
-  init(workers: [any Worker], configurations: [WorkerConfiguration], clock: RuntimeClock) {
+  private let links: LinkOptions
+
+  init(
+    workers: [any Worker], configurations: [WorkerConfiguration], links: LinkOptions,
+    clock: RuntimeClock
+  ) {
+    self.links = links
     owners = configurations.flatMap { Array(repeating: $0, count: $0.count) }
     let state = PoolState(
       workers: zip(workers, owners).map {
@@ -59,6 +65,11 @@ public final class ActorPool: Sendable {
     }
   }
 
+  /// Makes a worker in the place of a lost one.
+  func makeWorker(_ index: Int, named name: String, epoch: UInt32) async throws -> any Worker {
+    try await links.makeWorker(owners[index].backend, named: name, epoch: epoch)
+  }
+
   /// Begins no more subtasks, and replaces no more workers.
   func refuseWork() {
     carryOut(dispatcher.withLock { $0.handle(.stopped) })
@@ -83,43 +94,42 @@ public final class ActorPool: Sendable {
 /// ``WorkerConfiguration/restarts`` allow; work goes on elsewhere meanwhile. Work that only lost
 /// workers could do waits for their replacements.
 ///
+/// - Parameters:
+///   - configurations: the workers.
+///   - registry: the errors that arrive from other processes as what they are.
+///   - liveness: when a silent process counts as lost.
 /// - Throws: what `body` throws; ``RuntimeError/Code/invalidConfiguration`` when there is no
 ///   worker, a count is below 1 or two configurations share a name; what a backend throws when it
 ///   cannot make a worker.
 public func withActorPool<Result>(
-  _ configurations: WorkerConfiguration..., isolation: isolated (any Actor)? = #isolation,
+  _ configurations: WorkerConfiguration..., registry: Registry = Registry(),
+  liveness: Liveness = Liveness(), isolation: isolated (any Actor)? = #isolation,
   body: (ActorPool) async throws -> Result
 ) async throws -> Result {
-  try await withActorPool(configurations, isolation: isolation, body: body)
+  try await withActorPool(
+    configurations, registry: registry, liveness: liveness, isolation: isolation, body: body)
 }
 
 /// As `withActorPool(_:isolation:body:)`, with the configurations in an array.
 public func withActorPool<Result>(
-  _ configurations: [WorkerConfiguration], isolation: isolated (any Actor)? = #isolation,
+  _ configurations: [WorkerConfiguration], registry: Registry = Registry(),
+  liveness: Liveness = Liveness(), isolation: isolated (any Actor)? = #isolation,
   body: (ActorPool) async throws -> Result
 ) async throws -> Result {
-  try await withActorPool(configurations, clock: .continuous, isolation: isolation, body: body)
+  try await withActorPool(
+    configurations, links: LinkOptions(registry: registry, liveness: liveness),
+    clock: .continuous, isolation: isolation, body: body)
 }
 
 /// The same in the time of a clock.
 package func withActorPool<Value>(
-  _ configurations: [WorkerConfiguration], clock: RuntimeClock,
+  _ configurations: [WorkerConfiguration], links: LinkOptions = LinkOptions(), clock: RuntimeClock,
   isolation: isolated (any Actor)? = #isolation, body: (ActorPool) async throws -> Value
 ) async throws -> Value {
   try check(configurations)
-  var workers: [any Worker] = []
-  do {
-    for configuration in configurations {
-      for number in 0..<configuration.count {
-        let name = "\(configuration.name)-\(number)"
-        workers.append(try await configuration.backend.makeWorker(named: name))
-      }
-    }
-  } catch {
-    for worker in workers { await worker.stop() }
-    throw error
-  }
-  let pool = ActorPool(workers: workers, configurations: configurations, clock: clock)
+  let workers = try await makeWorkers(configurations, links)
+  let pool = ActorPool(
+    workers: workers, configurations: configurations, links: links, clock: clock)
   let outcome: Result<Value, any Error>
   do {
     // Cancelled, and awaited, where this scope ends.
@@ -135,6 +145,34 @@ package func withActorPool<Value>(
   }
   await pool.stopWorkers()
   return try outcome.get()
+}
+
+/// Makes all workers at once: starting a process takes longer than starting the next.
+private func makeWorkers(
+  _ configurations: [WorkerConfiguration], _ links: LinkOptions
+) async throws -> [any Worker] {
+  let places = configurations.flatMap { configuration in
+    (0..<configuration.count).map { (configuration.backend, "\(configuration.name)-\($0)") }
+  }
+  return try await withThrowingTaskGroup(of: (Int, Result<any Worker, any Error>).self) { group in
+    for (index, (backend, name)) in places.enumerated() {
+      group.addTask {
+        do {
+          return (index, .success(try await links.makeWorker(backend, named: name, epoch: 0)))
+        } catch {
+          return (index, .failure(error))
+        }
+      }
+    }
+    var results = [Result<any Worker, any Error>?](repeating: nil, count: places.count)
+    for try await (index, result) in group { results[index] = result }
+    do {
+      return try results.map { try $0!.get() }
+    } catch {
+      for case .success(let worker)? in results { await worker.stop() }
+      throw error
+    }
+  }
 }
 
 private func check(_ configurations: [WorkerConfiguration]) throws(RuntimeError) {

@@ -14,7 +14,22 @@ package final class RemoteWorker: Worker {
 
   package var isStarted: Bool { true }
 
+  package var endsOverdueSubtasks: Bool { true }
+
   package func run<S: Subtask>(_ subtask: S, operands: Operands) async throws -> S.Output {
+    try await run(subtask, operands: operands, timeout: nil)
+  }
+
+  package func run<S: Subtask>(
+    _ subtask: S, operands: Operands, timeout: Duration?
+  ) async throws -> S.Output {
+    guard let timeout else { return try await runOnce(subtask, operands) }
+    return try await CallDeadline.$current.withValue(min(.now + timeout, CallDeadline.current ?? .now + timeout)) {
+      try await runOnce(subtask, operands)
+    }
+  }
+
+  private func runOnce<S: Subtask>(_ subtask: S, _ operands: Operands) async throws -> S.Output {
     do {
       return try await ask(subtask, operands)
     } catch let error as RuntimeError where error.code == .residentMissing {
@@ -58,8 +73,31 @@ package final class RemoteWorker: Worker {
 extension LinkBackend {
   /// Opens a connection and waits until the other side has said hello.
   public func makeWorker(named name: String) async throws -> any Worker {
-    let system = ByzActorSystem(registry: Registry())
+    try await LinkOptions().makeWorker(self, named: name, epoch: 0)
+  }
+}
+
+/// What a pool's connections have in common.
+package struct LinkOptions: Sendable {
+  /// The errors that arrive as what they are.
+  package var registry = Registry()
+  /// When a silent process counts as lost.
+  package var liveness = Liveness()
+
+  package init(registry: Registry = Registry(), liveness: Liveness = Liveness()) {
+    self.registry = registry
+    self.liveness = liveness
+  }
+
+  /// A worker of a backend; each connection has an actor system of its own.
+  func makeWorker(
+    _ backend: any WorkerBackend, named name: String, epoch: UInt32
+  ) async throws -> any Worker {
+    guard let backend = backend as? any LinkBackend else {
+      return try await backend.makeWorker(named: name, epoch: epoch)
+    }
+    let system = ByzActorSystem(registry: registry, liveness: liveness)
     return RemoteWorker(
-      name: name, peer: try await system.connect(to: self, named: name), system: system)
+      name: name, peer: try await system.connect(to: backend, named: name), system: system)
   }
 }

@@ -1,3 +1,5 @@
+internal import CByzSystem
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)

@@ -1,4 +1,4 @@
-import ByzTensor
+internal import ByzTensor
 
 /// What the writing thread of a link waits for. Nothing in it has a destructor of its own, so it can be changed from any.
 struct WriterBell: Sendable {

@@ -1,4 +1,4 @@
-import CByzSystem
+internal import CByzSystem
 
 #if canImport(Glibc)
   import Glibc

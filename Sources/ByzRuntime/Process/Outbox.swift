@@ -1,5 +1,5 @@
-import ByzTensor
-import CByzSystem
+internal import ByzTensor
+internal import CByzSystem
 
 #if canImport(Glibc)
   import Glibc

@@ -1,5 +1,5 @@
-import ByzTensor
-import CByzSystem
+internal import ByzTensor
+internal import CByzSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -35,10 +35,7 @@ public struct ProcessBackend: LinkBackend {
   /// The processor.
   public var capabilities: Set<Capability> { [.cpu] }
 
-  /// Makes a worker.
-  public func makeWorker(named name: String) async throws -> any Worker {
-    throw RuntimeError(.transportUnavailable, "Processes cannot run subtasks yet.")
-  }
+  package var isSameProgram: Bool { executable == nil }
 
   package func openLink(named name: String) async throws -> any Link {
     if getenv(ProcessLink.environmentName) != nil {

@@ -1,5 +1,5 @@
-import ByzTensor
-import CByzSystem
+package import ByzTensor
+internal import CByzSystem
 
 #if canImport(Glibc)
   import Glibc

@@ -1,4 +1,4 @@
-import ByzTensor
+internal import ByzTensor
 
 /// What this side has lent to the other: segments in shared memory that it may still read.
 struct SharedLeases: Sendable {
