@@ -176,6 +176,18 @@ struct PeerToPeerTests {
     #expect(reports.map(\.outcome) == [.moved, .moved, .moved])
   }
 
+  @Test("a step that would leave a model not finite is not taken, and the node aggregates")
+  func infiniteStep() async throws {
+    let problem = try Peers()
+    let models = problem.models(3)
+    var peers = try PeerToPeer(
+      problem.participants(honest: 3, rule: .mean, optimizer: SGD(learningRate: 1e39)),
+      topology: .complete(3), models: models)
+    let reports = try await peers.round()
+    #expect(reports.allSatisfy { $0.failure != nil && $0.outcome == .moved })
+    #expect(peers.models[0].hasSameBits(as: try Mean().aggregate(models)))
+  }
+
   @Test("a rule that refuses leaves a node with its own model, and the round goes on")
   func refusal() async throws {
     let problem = try Peers()
