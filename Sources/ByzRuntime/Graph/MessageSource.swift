@@ -6,8 +6,9 @@
 /// let node = GraphNode("step", Krum(f: 1), inputs: ["vectors": .message(source)])
 /// ```
 ///
-/// Each input that has a source takes a message of its own. To give one message to several nodes,
-/// let them read from a node with a ``MessageTrigger``.
+/// Each input that has a source takes a message of its own; where nodes of one run wait for a type
+/// at the same time, either may get the first, except in sequential mode. To give one message to
+/// several nodes, let them read from a node with a ``MessageTrigger``.
 public struct MessageSource: Sendable {
   /// The name that messages are delivered under.
   public let type: String
