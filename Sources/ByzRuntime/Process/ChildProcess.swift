@@ -1,4 +1,4 @@
-internal import CByzSystem
+package import CByzSystem
 
 #if canImport(Glibc)
   import Glibc
