@@ -73,8 +73,6 @@ enum CycleProgram: TestWorkerProgram {
           try await cycle(3)
           let before = Leftovers.now()
           try await cycle(Int(message.call))
-          // The threads of the last link may still be on their last lines.
-          _ = await eventually { Leftovers.now() == before }
           let report = "\(before)\n\(Leftovers.now())"
           toParent.withLock { $0 }?.send(Message(.reply, body: Array(report.utf8)))
         } catch {
@@ -87,15 +85,22 @@ enum CycleProgram: TestWorkerProgram {
 
   private static func cycle(_ count: Int) async throws {
     for i in 0..<count {
-      let link = try await ProcessBackend(running: EchoProgram.self).openLink(named: "cycle-\(i)")
-      let inbox = Mailbox()
-      link.start(inbox)
-      link.send(Message.sample(UInt64(i), sizes: [20_000]))
-      // Now and then the child gets so far as to answer.
-      if i % 10 == 0 { await inbox.waitForMessage() }
-      link.close(RuntimeError(.stopped, "Next."))
-      await inbox.waitForEnd()
+      weak let link = try await oneLife(i)
+      // Its threads may still be on their last lines.
+      _ = await eventually { link == nil }
     }
+  }
+
+  private static func oneLife(_ i: Int) async throws -> any Link {
+    let link = try await ProcessBackend(running: EchoProgram.self).openLink(named: "cycle-\(i)")
+    let inbox = Mailbox()
+    link.start(inbox)
+    link.send(Message.sample(UInt64(i), sizes: [20_000]))
+    // Now and then the child gets so far as to answer.
+    if i % 10 == 0 { await inbox.waitForMessage() }
+    link.close(RuntimeError(.stopped, "Next."))
+    await inbox.waitForEnd()
+    return link
   }
 }
 
@@ -116,7 +121,7 @@ private final class Mailbox: LinkReceiver {
 }
 
 /// What a process that forgets to clean up has more and more of.
-private struct Leftovers: Equatable, CustomStringConvertible {
+private struct Leftovers: CustomStringConvertible {
   var descriptors: Int
   var mappings: Int
   var sharedMemoryFiles: Int
