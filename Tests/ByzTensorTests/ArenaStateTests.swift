@@ -83,7 +83,9 @@ struct ArenaStateTests {
   @Test("nothing is given out that is not there", arguments: [0, 63, 64, 4096])
   func full(size: Int) {
     var arena = ArenaState(byteCount: size, warmLimit: 0)
-    let (tooLarge, negative, one) = (arena.allocate(size + 1), arena.allocate(-1), arena.allocate(1))
+    let (tooLarge, negative, one) = (
+      arena.allocate(size + 1), arena.allocate(-1), arena.allocate(1)
+    )
     #expect(tooLarge == nil)
     #expect(negative == nil)
     #expect((one != nil) == (size >= 64))

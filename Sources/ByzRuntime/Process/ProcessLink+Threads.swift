@@ -51,7 +51,8 @@ extension ProcessLink {
   /// Notes what has been sent, and returns what to write next: nothing when the queue is empty, nil when the link's own thread is to
   /// go on.
   private func account(for sent: Int, _ rest: Outbox, mustHandOver: Bool) -> Outbox? {
-    let (next, writable) = state.withLock { state -> (Outbox?, [CheckedContinuation<Void, any Error>])
+    let (next, writable) = state.withLock {
+      state -> (Outbox?, [CheckedContinuation<Void, any Error>])
       in
       guard state.closeReason == nil else { return (Outbox(), []) }
       state.queuedByteCount -= sent

@@ -154,7 +154,8 @@ private struct Leftovers: CustomStringConvertible {
     defer { fclose(file) }
     var (count, line) = (0, [CChar](repeating: 0, count: 4096))
     while fgets(&line, CInt(line.count), file) != nil {
-      let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      let text = String(
+        decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
       if text.contains("byzkit") { count += 1 }
     }
     return count
