@@ -19,6 +19,21 @@ enum DeafProgram: TestWorkerProgram {
   }
 }
 
+/// Goes on as if it were no worker, as a program does whose main does not ask. Exits with status 42 when it may start no workers.
+enum ForgetfulProgram: TestWorkerProgram {
+  static func run() -> Never {
+    Task {
+      do {
+        _ = try await ProcessBackend.process.openLink(named: "endless")
+        exit(1)
+      } catch {
+        exit((error as? RuntimeError)?.message.contains("runWorkerIfRequested()") == true ? 42 : 2)
+      }
+    }
+    while true { pause() }
+  }
+}
+
 /// Exits with status 3 when it is spoken to.
 enum ExitProgram: TestWorkerProgram {
   static func run() -> Never { serve { _ in exit(3) } }
