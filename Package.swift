@@ -93,7 +93,7 @@ let package = Package(
       name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels", "CByzSystem"],
       swiftSettings: settings),
     .testTarget(
-      name: "ByzKitTests", dependencies: ["ByzKit", "ByzTensor", "ByzTestSupport"],
+      name: "ByzKitTests", dependencies: ["ByzKit", "ByzRuntime", "ByzTensor", "ByzTestSupport", "ByzWorkerSupport"],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),

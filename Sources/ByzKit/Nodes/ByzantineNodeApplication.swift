@@ -70,26 +70,10 @@ private struct AttackStep: Operator {
     let view = ByzantineNode.Round(
       number: round, parameters: parameters, honest: try inputs.value("honest"),
       rule: rule.forRound(round), attackers: attackers, learningRate: learningRate.rate(at: round))
-    var row = [Tensor<Float>(uninitialized: parameters.shape)]
-    _ = try await context.run(
-      [AttackSubtask()],
-      operands: Operands(inputs: [], residents: [node, view], outputs: OutputRows(&row)))
-    return row[0]
-  }
-}
-
-/// Makes the vector of one node, which is a resident beside what it sees.
-private struct AttackSubtask: Subtask {
-  func run(_ operands: Operands) throws -> Bool {
-    guard let node = operands.residents.first as? ByzantineNode,
-      let view = operands.residents.last as? ByzantineNode.Round, let outputs = operands.outputs
-    else { throw RuntimeError(.unknownTarget, "The node is not here.") }
     let vector = try node.vector(in: view)
     guard vector.count == view.parameters.count else {
       throw ModelError.wrongParameterCount(expected: view.parameters.count, actual: vector.count)
     }
-    try Task.checkCancellation()
-    outputs.copy(vector, toRow: 0)
-    return true
+    return vector
   }
 }

@@ -64,7 +64,9 @@ public struct HonestGradient: Sendable {
 
 /// Computes a node's gradient on a worker.
 private struct HonestGradientStep: Operator {
-  let node: HonestNode
+  private let residents: Residents
+
+  init(node: HonestNode) { residents = Residents([node]) }
 
   var name: String { "honestGradient" }
   var inputNames: [String] { ["parameters", "round"] }
@@ -75,7 +77,7 @@ private struct HonestGradientStep: Operator {
     let losses = try await context.run(
       [GradientSubtask(node: 0, round: inputs.value("round"))],
       operands: Operands(
-        inputs: [.float32(parameters)], residents: [node], outputs: OutputRows(&row)))
+        inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&row)))
     return HonestGradient(loss: losses[0], gradient: row[0])
   }
 }

@@ -1,0 +1,17 @@
+import ByzKit
+import ByzWorkerSupport
+
+/// Child processes of these tests: workers with what the library needs.
+enum KitWorker: TestWorkerProgram {
+  static func run() -> Never {
+    runWorkerIfRequested()
+    preconditionFailure("This process was not started as a worker.")
+  }
+}
+
+extension WorkerConfiguration {
+  /// Child processes of the test.
+  static func testProcesses(_ count: Int) -> WorkerConfiguration {
+    WorkerConfiguration(backend: ProcessBackend(running: KitWorker.self), count: count)
+  }
+}
