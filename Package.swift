@@ -83,7 +83,7 @@ let package = Package(
     .executableTarget(
       name: "byzkit-bench",
       dependencies: [
-        "ByzKit", "ByzTensor", "CByzBLAS",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "CByzBLAS", "CByzSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/byzkit-bench", swiftSettings: settings),
 
