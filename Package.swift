@@ -56,6 +56,13 @@ let package = Package(
         .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: settings),
+    // UCX, loaded at run time.
+    .target(name: "CByzUCX", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // Links over fast networks.
+    .target(
+      name: "ByzUCX",
+      dependencies: ["ByzAuthentication", "ByzRuntime", "ByzTensor", "CByzSystem", "CByzUCX"],
+      swiftSettings: settings),
     // Rules, attacks, models, data, parameter server.
     .target(name: "ByzKit", dependencies: ["ByzRuntime"], swiftSettings: settings),
     // Golden cases: reads and runs them.
@@ -83,7 +90,7 @@ let package = Package(
     .executableTarget(
       name: "byzkit-bench",
       dependencies: [
-        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "CByzBLAS", "CByzSystem",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzBLAS", "CByzSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/byzkit-bench", swiftSettings: settings),
 

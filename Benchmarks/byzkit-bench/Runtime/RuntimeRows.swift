@@ -67,7 +67,8 @@ struct RuntimeRows {
             ("4 MiB argument, copied in", own, .rate(8)),
           ]
         default:
-          ways = [("4 MiB argument", own, backend == "tcp" ? .rate(2.5) : nil)]
+          let rates = ["tcp": 2.5, "ucx": 6]
+          ways = [("4 MiB argument", own, rates[backend].map(RuntimeLimit.rate))]
         }
         return ways.map { row, tensor, limit in
           RuntimeContestant(
@@ -86,20 +87,25 @@ struct RuntimeRows {
 
   /// A subtask of a pool with one worker.
   func subtasks() async throws -> [RuntimeFigure] {
-    try await withActorPool(.threads(1)) { thread in
-      try await withActorPool(.processes(1)) { process in
-        try await withActorPool(WorkerConfiguration(backend: server.plain)) { tcp in
-          try await withActorPool(WorkerConfiguration(backend: server.tls)) { tls in
-            let pools = [("thread", thread), ("process", process), ("tcp", tcp), ("tcp, TLS", tls)]
-            let contestants = pools.map { backend, pool in
-              RuntimeContestant(
-                row: "subtask of a pool", backend: backend, callsPerTurn: 50,
-                call: { _ = try await pool.run([RuntimeSubtask()]) })
-            }
-            return try await RuntimeContestant.measure(contestants, rounds: rounds)
-          }
-        }
-      }
+    var backends: [(String, any WorkerBackend)] = [
+      ("thread", .thread), ("process", .process), ("tcp", server.plain), ("tcp, TLS", server.tls),
+    ]
+    if let ucx = server.ucx { backends.append(("ucx", ucx)) }
+    return try await subtasks(on: backends[...], [])
+  }
+
+  /// Opens a pool on each backend that is left, one within the other, and times all of them.
+  private func subtasks(
+    on backends: ArraySlice<(String, any WorkerBackend)>, _ contestants: [RuntimeContestant]
+  ) async throws -> [RuntimeFigure] {
+    guard let (name, backend) = backends.first else {
+      return try await RuntimeContestant.measure(contestants, rounds: rounds)
+    }
+    return try await withActorPool(WorkerConfiguration(backend: backend)) { pool in
+      let contestant = RuntimeContestant(
+        row: "subtask of a pool", backend: name, callsPerTurn: 50,
+        call: { _ = try await pool.run([RuntimeSubtask()]) })
+      return try await subtasks(on: backends.dropFirst(), contestants + [contestant])
     }
   }
 
@@ -130,12 +136,16 @@ struct RuntimeRows {
   }
 
   private func subjects(_ system: ByzActorSystem) async throws -> [(String, RuntimeSubject)] {
-    [
+    var subjects = [
       ("thread", try await system.spawn(RuntimeSubject.self, 0, on: .thread)),
       ("process", try await system.spawn(RuntimeSubject.self, 0, on: .process)),
       ("tcp", try await system.spawn(RuntimeSubject.self, 0, on: server.plain)),
       ("tcp, TLS", try await system.spawn(RuntimeSubject.self, 0, on: server.tls)),
     ]
+    if let ucx = server.ucx {
+      subjects.append(("ucx", try await system.spawn(RuntimeSubject.self, 0, on: ucx)))
+    }
+    return subjects
   }
 
   private func proportionalMebibytes(ofProcess number: Int) throws -> Double {

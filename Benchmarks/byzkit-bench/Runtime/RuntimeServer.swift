@@ -2,9 +2,10 @@ import ArgumentParser
 import ByzKit
 import ByzRuntime
 import ByzTCP
+import ByzUCX
 import Foundation
 
-/// The other side of the rows over TCP: the same program once more, on loopback.
+/// The other side of the rows over TCP and UCX: the same program once more, on loopback.
 struct RuntimeServer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "runtime-server", abstract: "Serve 'runtime' until the input ends.",
@@ -19,21 +20,30 @@ struct RuntimeServer: AsyncParsableCommand {
         certificateChainFile: "\(certificates)/server.pem",
         privateKeyFile: "\(certificates)/server.key")
       try await listen(options) { tls in
-        print("\(plain) \(tls)")
-        fflush(stdout)
-        _ = FileHandle.standardInput.readDataToEndOfFile()
+        guard UCX.isAvailable else { return serve("\(plain) \(tls)") }
+        try await withUCXListener(
+          on: "127.0.0.1:0",
+          accept: { link in Task { await serveAsWorker(link, registry: Self.registry) } }
+        ) { ucx in serve("\(plain) \(tls) \(ucx.address)") }
       }
     }
   }
 
+  /// Says where it listens, and waits until the input ends.
+  private func serve(_ addresses: String) {
+    FileHandle.standardOutput.write(Data("\(addresses)\n".utf8))
+    _ = FileHandle.standardInput.readDataToEndOfFile()
+  }
+
+  private static var registry: Registry { .byzKit.merging(RuntimeSubject.registry) }
+
   private func listen(
     _ options: TCPListenerOptions, body: (TCPAddress) async throws -> Void
   ) async throws {
-    let registry = Registry.byzKit.merging(RuntimeSubject.registry)
     try await withTCPListener(
       options: options,
       accept: { link, authenticator in
-        Task { await serveAsWorker(link, registry: registry, authenticator: authenticator) }
+        Task { await serveAsWorker(link, registry: Self.registry, authenticator: authenticator) }
       }, body: body)
   }
 }
@@ -42,6 +52,8 @@ struct RuntimeServer: AsyncParsableCommand {
 struct RuntimeServerProcess {
   let plain: TCPBackend
   let tls: TCPBackend
+  /// Nil where there is no UCX.
+  let ucx: UCXBackend?
 
   /// Runs a server while `body` does.
   static func run<R>(body: (RuntimeServerProcess) async throws -> R) async throws -> R {
@@ -63,13 +75,14 @@ struct RuntimeServerProcess {
       server.waitUntilExit()
     }
     let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-    let addresses = try line.split(whereSeparator: \.isWhitespace).map { try TCPAddress(String($0)) }
-    guard addresses.count == 2 else { throw BenchmarkError.server(line) }
+    let addresses = line.split(whereSeparator: \.isWhitespace).map(String.init)
+    guard addresses.count >= 2 else { throw BenchmarkError.server(line) }
     let options = TCPOptions(
       tls: TLSOptions(trustRootsFile: "\(path)/server.pem", serverName: "worker.test"))
     return try await body(
       RuntimeServerProcess(
-        plain: TCPBackend(addresses[0]), tls: TCPBackend(addresses[1], options: options)))
+        plain: .tcp(addresses[0]), tls: .tcp(addresses[1], options),
+        ucx: addresses.count > 2 ? .ucx(addresses[2]) : nil))
   }
 
   /// A certificate that signs itself, for this run only.
