@@ -35,12 +35,6 @@ public struct TCPBackend: WorkerBackend {
 
   /// The processor, until the configuration says what else the host has.
   public var capabilities: Set<Capability> { [.cpu] }
-
-  /// Refuses, until remote workers can be made from links.
-  public func makeWorker(named name: String) async throws -> any Worker {
-    throw RuntimeError(
-      .transportUnavailable, "Workers over TCP are not there yet: \(name) cannot be made.")
-  }
 }
 
 extension WorkerBackend where Self == TCPBackend {
