@@ -1,5 +1,5 @@
 /// Why a tensor could not be made.
-public enum TensorError: Error, Hashable, Sendable {
+public enum TensorError: Error, Hashable, Codable, Sendable {
   /// A shape has a negative extent, no elements where some are needed, or a product that does not fit in memory.
   case invalidShape([Int])
   /// A shape asks for another number of elements than were given.

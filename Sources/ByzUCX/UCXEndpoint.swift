@@ -12,8 +12,8 @@ import CByzUCX
 
 /// A UCX worker with one endpoint or one listener: what one thread drives.
 ///
-/// `@unchecked Sendable`: used by one thread at a time, first the one that makes it and then the one it is handed to;
-/// only ``wake()`` may be called by others.
+/// `@unchecked Sendable`: used by one thread at a time, first the one that makes it, then the one that holds the link's `driver`;
+/// only ``wake()`` and ``sleep(isArmed:upTo:)`` may be called beside others.
 final class UCXEndpoint: @unchecked Sendable {
   private var context: UCXContext?
   private var worker: OpaquePointer?
@@ -114,10 +114,18 @@ final class UCXEndpoint: @unchecked Sendable {
   /// Queues a message.
   func append(_ message: Message) { outbox.append(message) }
 
+  /// Begins to send what may be sent.
+  func post() {
+    while failure == nil, let (part, bytes) = outbox.next() { post(part, bytes) }
+  }
+
+  /// Whether nothing is left to be done but to wait for the other side.
+  var isQuiet: Bool { outbox.isEmpty && failure == nil }
+
   /// Does what there is to do, and returns whether there was anything.
   func step() -> Bool {
     guard let worker else { return false }
-    while failure == nil, let (part, bytes) = outbox.next() { post(part, bytes) }
+    post()
     return byz_ucx_progress(worker)
   }
 
@@ -133,9 +141,16 @@ final class UCXEndpoint: @unchecked Sendable {
   func takeGoneByteCount() -> Int { outbox.takeGoneByteCount() }
 
   /// Sleeps until there may be something to do or the time is over.
-  func wait(onlyForWake: Bool = false, upTo time: Duration? = nil) {
-    guard let worker else { return }
-    byz_ucx_wait(worker, onlyForWake, time?.pollTimeout ?? -1)
+  func wait(upTo time: Duration? = nil) {
+    if arm() { sleep(isArmed: true, upTo: time) }
+  }
+
+  /// Prepares to sleep, and returns false when there is something to do instead.
+  func arm() -> Bool { worker.map { byz_ucx_arm($0) } ?? false }
+
+  /// Sleeps until ``wake()``, and if armed until the other side has sent something. Others may use the endpoint meanwhile.
+  func sleep(isArmed: Bool, upTo time: Duration? = nil) {
+    if let worker { byz_ucx_sleep(worker, isArmed, time?.pollTimeout ?? -1) }
   }
 
   /// Ends a sleep. From any thread that knows that ``close(within:)`` has not begun.
@@ -157,15 +172,33 @@ final class UCXEndpoint: @unchecked Sendable {
         if byz_ucx_progress(worker) { continue }
         let left = end - ContinuousClock.now
         guard left > .zero else { return false }
-        byz_ucx_wait(worker, false, left.pollTimeout)
+        wait(upTo: left)
       }
     }
+    settle(worker)
     byz_ucx_worker_destroy(worker)
     self.worker = nil
     context = nil
     arriving = [:]
     leaving = [:]
     return true
+  }
+
+  /// Lets UCX end what it was reading from the other process, without which it ends this one.
+  private func settle(_ worker: OpaquePointer) {
+    let patience: Duration = .milliseconds(50)
+    var end = ContinuousClock.now + patience
+    // It is busy as long as it reads. What it does not even try to read any more is not waited for long.
+    while true {
+      let now = ContinuousClock.now
+      if byz_ucx_progress(worker) {
+        end = now + patience
+      } else if arriving.isEmpty || now >= end {
+        return
+      } else {
+        wait(upTo: end - now)
+      }
+    }
   }
 
   /// Closes the connection and frees everything of UCX's, however long it takes.

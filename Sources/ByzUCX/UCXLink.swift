@@ -2,7 +2,8 @@ package import ByzRuntime
 
 /// A connection over UCX, driven by a thread of its own.
 ///
-/// Whoever sends queues the message and rings; the thread does everything else. It sleeps when there is nothing to do.
+/// Whoever sends queues the message. While the thread sleeps the sender also posts it, which saves the way to the thread; the
+/// thread does everything else, and sleeps when there is nothing to do.
 package final class UCXLink: Link {
   /// How many bytes may be queued before those who ask have to wait.
   private static let highWaterMark = 8 << 20
@@ -18,7 +19,7 @@ package final class UCXLink: Link {
     var receiver: (any LinkReceiver)?
     var queue: [Message] = []
     var queuedBytes = 0
-    /// Whether the thread has to be woken.
+    /// Whether what is queued has to be seen to: by who queues it, or by waking the thread.
     var isAsleep = false
     var closing: RuntimeError?
     var writers: [Int: CheckedContinuation<Void, any Error>] = [:]
@@ -91,12 +92,14 @@ package final class UCXLink: Link {
   }
 
   package func send(_ message: Message) {
-    state.withLock { state in
-      guard case .open = state.phase else { return }
+    let isAsleep = state.withLock { state in
+      guard case .open = state.phase else { return false }
       state.queue.append(message)
       state.queuedBytes += message.byteCount
-      wake(&state)
+      defer { state.isAsleep = false }
+      return state.isAsleep
     }
+    if isAsleep { post() }
   }
 
   package func waitUntilWritable() async throws {
@@ -142,6 +145,8 @@ package final class UCXLink: Link {
 
   // MARK: - The thread
 
+  /// Whether someone uses the endpoint: the thread, unless it sleeps, or a sender.
+  private let driver = Monitor(false)
   /// What rings for the thread; set while it may sleep.
   private let bell = Monitor<UCXEndpoint?>(nil)
 
@@ -150,6 +155,42 @@ package final class UCXLink: Link {
     guard state.isAsleep else { return }
     state.isAsleep = false
     bell.withLock { $0?.wake() }
+  }
+
+  private func acquireDriver() {
+    driver.wait { isTaken -> Void? in
+      if isTaken { return nil }
+      isTaken = true
+      return ()
+    }
+  }
+
+  private func releaseDriver() {
+    driver.withLock { $0 = false }
+    driver.signal()
+  }
+
+  /// Posts what is queued in place of the thread, which sleeps, and wakes it if more than that has to be done.
+  private func post() {
+    let isMine = driver.withLock { isTaken in
+      defer { isTaken = true }
+      return !isTaken
+    }
+    guard isMine else { return bell.withLock { $0?.wake() } }
+    defer { releaseDriver() }
+    guard let endpoint = bell.withLock({ $0 }) else { return }
+    while true {
+      for message in takeQueue().messages { endpoint.append(message) }
+      endpoint.post()
+      release(endpoint.takeGoneByteCount())
+      let isDone = state.withLock { state in
+        guard state.queue.isEmpty else { return false }
+        state.isAsleep = endpoint.isQuiet && state.closing == nil
+        if !state.isAsleep { bell.withLock { $0?.wake() } }
+        return true
+      }
+      if isDone { return }
+    }
   }
 
   private func runOpening(_ name: String) {
@@ -199,6 +240,7 @@ package final class UCXLink: Link {
   }
 
   private func run(_ endpoint: UCXEndpoint) {
+    acquireDriver()
     bell.withLock { $0 = endpoint }
     var lastWork = ContinuousClock.now
     while true {
@@ -230,14 +272,20 @@ package final class UCXLink: Link {
         return (state.isAsleep, state.closing)
       }
       if let closing { return end(closing, endpoint: endpoint) }
+      guard isIdle else { continue }
       // Without a receiver, what arrives has to stay where it is.
-      if isIdle { endpoint.wait(onlyForWake: receiver == nil && endpoint.hasMessage) }
+      let staysAway = receiver == nil && endpoint.hasMessage
+      let isArmed = !staysAway && endpoint.arm()
+      releaseDriver()
+      if isArmed || staysAway { endpoint.sleep(isArmed: isArmed) }
+      acquireDriver()
     }
   }
 
-  private func takeQueue() -> ([Message], (any LinkReceiver)?) {
+  private func takeQueue() -> (messages: [Message], receiver: (any LinkReceiver)?) {
     state.withLock { state in
       defer { state.queue = [] }
+      state.isAsleep = false
       return (state.queue, state.receiver)
     }
   }

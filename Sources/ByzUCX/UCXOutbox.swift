@@ -45,6 +45,9 @@ package struct UCXOutbox: Sendable {
 
   package mutating func append(_ message: Message) { waiting.append(message) }
 
+  /// Whether everything has been sent.
+  package var isEmpty: Bool { frames.isEmpty && first == waiting.count }
+
   /// What to send next, or nil when something has to arrive first.
   package mutating func next() -> (part: UCXPart, bytes: Bytes)? {
     if let next = nextPart() { return next }

@@ -48,13 +48,15 @@ static int describe_descriptors(posix_spawn_file_actions_t *actions, const int *
   int error = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
   for (int i = 0; i < count && !error; i++)
     if (copies[i] >= 0) error = posix_spawn_file_actions_adddup2(actions, copies[i], first + i);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+#if defined(__GLIBC__)
+#if __GLIBC_PREREQ(2, 34)
   // Descriptors of the program's own, or of its other libraries, that are not close-on-exec.
   for (int fd = 3; fd < first && !error; fd++)
     error = posix_spawn_file_actions_addclose(actions, fd);
   for (int i = 0; i < count && !error; i++)
     if (copies[i] < 0) error = posix_spawn_file_actions_addclose(actions, first + i);
   if (!error) error = posix_spawn_file_actions_addclosefrom_np(actions, first + count);
+#endif
 #endif
   return error;
 }

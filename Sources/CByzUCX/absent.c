@@ -25,7 +25,8 @@ int byz_ucx_worker_create(byz_ucx_context *context, byz_ucx_events events,
 
 void byz_ucx_worker_destroy(byz_ucx_worker *worker) {}
 bool byz_ucx_progress(byz_ucx_worker *worker) { return false; }
-void byz_ucx_wait(byz_ucx_worker *worker, bool only_wake, int timeout) {}
+bool byz_ucx_arm(byz_ucx_worker *worker) { return false; }
+void byz_ucx_sleep(byz_ucx_worker *worker, bool is_armed, int timeout) {}
 void byz_ucx_wake(byz_ucx_worker *worker) {}
 
 int byz_ucx_connect(byz_ucx_worker *worker, const struct sockaddr *address, socklen_t length,

@@ -172,11 +172,12 @@ void byz_ucx_worker_destroy(byz_ucx_worker *worker) {
 
 bool byz_ucx_progress(byz_ucx_worker *worker) { return ucx.ucp_worker_progress(worker->ucp) != 0; }
 
-void byz_ucx_wait(byz_ucx_worker *worker, bool only_wake, int timeout) {
-  if (!only_wake && ucx.ucp_worker_arm(worker->ucp) != UCS_OK) return;
+bool byz_ucx_arm(byz_ucx_worker *worker) { return ucx.ucp_worker_arm(worker->ucp) == UCS_OK; }
+
+void byz_ucx_sleep(byz_ucx_worker *worker, bool is_armed, int timeout) {
   struct pollfd events[] = {{.fd = worker->bell, .events = POLLIN},
                             {.fd = worker->descriptor, .events = POLLIN}};
-  poll(events, only_wake ? 1 : 2, timeout);
+  poll(events, is_armed ? 2 : 1, timeout);
   uint64_t rings;
   if (events[0].revents && read(worker->bell, &rings, sizeof rings) < 0) return;
 }

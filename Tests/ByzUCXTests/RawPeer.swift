@@ -43,7 +43,9 @@ final class RawPeer {
 
   /// Works until `isDone`, which `bell` accompanies: another thread decides.
   func work(until isDone: () -> Bool) {
-    while !isDone() { if !byz_ucx_progress(worker!) { byz_ucx_wait(worker!, false, 5) } }
+    while !isDone() {
+      if !byz_ucx_progress(worker!), byz_ucx_arm(worker!) { byz_ucx_sleep(worker!, true, 5) }
+    }
   }
 
   /// Is gone without a word.

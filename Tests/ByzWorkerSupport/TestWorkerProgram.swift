@@ -23,7 +23,9 @@ public protocol TestWorkerProgram {
 extension ProcessBackend {
   /// Children that run a program of a test.
   package init(running program: any TestWorkerProgram.Type) {
-    guard let name = _mangledTypeName(program) else { preconditionFailure("\(program) has no name") }
+    guard let name = _mangledTypeName(program) else {
+      preconditionFailure("\(program) has no name")
+    }
     self.init(environment: [programVariable: name])
   }
 }

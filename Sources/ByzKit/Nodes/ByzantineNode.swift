@@ -56,7 +56,7 @@ public struct ByzantineNode: Sendable {
   }
 
   /// What the server knows and an attacker may be shown, as far as its type allows.
-  struct Round {
+  struct Round: Sendable {
     let number: Int
     let parameters: Tensor<Float>
     let honest: [Tensor<Float>]

@@ -93,7 +93,7 @@ public actor DecentralizedNode {
     let round = state.round
     var step = try await learner.takeLocalStep(round: round, in: context)
     let outcome: GossipReport.Outcome
-    let heard: (record: RoundRecord, vectors: [Tensor<Float>])
+    let heard: (record: GossipRecord, vectors: [Tensor<Float>])
     switch learner.participant.role {
     case .honest:
       let message = learner.message(round: round)

@@ -11,7 +11,7 @@ struct GossipExchange {
   private(set) var dropped: [DroppedVector] = []
   private(set) var undelivered: [Int] = []
   /// What was heard, once that is decided.
-  private var heard: (record: RoundRecord, vectors: [Tensor<Float>])?
+  private var heard: (record: GossipRecord, vectors: [Tensor<Float>])?
 
   private enum Step: Sendable {
     case sent(to: Int)
@@ -89,7 +89,7 @@ struct GossipExchange {
   }
 
   /// What was heard in a round that was listened to.
-  var decision: (record: RoundRecord, vectors: [Tensor<Float>]) {
+  var decision: (record: GossipRecord, vectors: [Tensor<Float>]) {
     guard let heard else { preconditionFailure("A deadline decides every round.") }
     return heard
   }

@@ -1,6 +1,6 @@
 /// Whose vectors a node used in one round. Timing decides that, and nothing else, so a list of
 /// these repeats a run bit for bit.
-public struct RoundRecord: Hashable, Codable, Sendable {
+public struct GossipRecord: Hashable, Codable, Sendable {
   /// The node.
   public let node: Int
   /// Its round, from 0.
@@ -79,7 +79,7 @@ public struct GossipReport: Hashable, Codable, Sendable {
   /// An honest node that took no step still sends its model and aggregates.
   public let failure: String?
   /// Whose vectors it used: replaying the records repeats the run.
-  public let record: RoundRecord
+  public let record: GossipRecord
   /// What arrived during the round and was not used; the first ``maxDropped`` of it.
   public let dropped: [DroppedVector]
   /// The neighbors that its vector did not reach.
@@ -113,5 +113,5 @@ extension Sequence<GossipReport> {
   }
 
   /// What ``PeerToPeer/replay(_:on:)`` needs to repeat the rounds.
-  public var records: [RoundRecord] { map(\.record) }
+  public var records: [GossipRecord] { map(\.record) }
 }

@@ -24,7 +24,7 @@ public struct GossipState: Sendable {
     /// Report a vector that is not used.
     case drop(DroppedVector)
     /// End the round with these vectors, in the order of `record.used`.
-    case proceed(record: RoundRecord, vectors: [Tensor<Float>])
+    case proceed(record: GossipRecord, vectors: [Tensor<Float>])
   }
 
   /// How many rounds ahead of its own a node in step keeps vectors for. Neighbors that hear each
@@ -92,7 +92,7 @@ public struct GossipState: Sendable {
   var neighborNumbers: [Int] { neighbors.keys.sorted() }
 
   /// A vector that is kept for a round to come.
-  func kept(_ contribution: RoundRecord.Contribution) -> Tensor<Float>? {
+  func kept(_ contribution: GossipRecord.Contribution) -> Tensor<Float>? {
     neighbors[contribution.sender]?.vectors[contribution.round]
   }
 
@@ -156,12 +156,12 @@ extension GossipState {
 
 extension GossipState {
   /// What the round may use, in ascending order of the senders.
-  private var usable: [(contribution: RoundRecord.Contribution, vector: Tensor<Float>)] {
+  private var usable: [(contribution: GossipRecord.Contribution, vector: Tensor<Float>)] {
     neighbors.keys.sorted().compactMap { sender in
       guard
         let (round, vector) = neighbors[sender]?.vectors.first(where: { isUsable($0.key) })
       else { return nil }
-      return (RoundRecord.Contribution(sender: sender, round: round), vector)
+      return (GossipRecord.Contribution(sender: sender, round: round), vector)
     }
   }
 
@@ -189,7 +189,7 @@ extension GossipState {
     let used = usable
     // Without a quorum the round needs everyone who is still there.
     let hasQuorum = mode.quorum.map { used.count >= $0 } ?? isComplete
-    let record = RoundRecord(
+    let record = GossipRecord(
       node: node, round: round, used: hasQuorum ? used.map(\.contribution) : [],
       hasQuorum: hasQuorum)
     isCollecting = false

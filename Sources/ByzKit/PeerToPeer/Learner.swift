@@ -10,6 +10,8 @@ struct Learner: Sendable {
   let outNeighbors: [Int]
   /// Of a Byzantine node: how many Byzantine nodes each of those hears.
   private let attackers: [Int: Int]
+  /// The node with the data it steps on, if it takes local steps.
+  private let residents: Residents?
   private(set) var parameters: Tensor<Float>
   private var optimizerState = SGD.State()
   /// The model before the local step.
@@ -30,6 +32,7 @@ struct Learner: Sendable {
       uniqueKeysWithValues: outNeighbors.map {
         ($0, topology.inNeighbors(of: $0).count(where: accomplices.contains))
       })
+    residents = Self.data(participant, outNeighbors).map { Residents([$0]) }
     self.parameters = parameters
     before = parameters
     switch participant.role {
@@ -54,7 +57,7 @@ struct Learner: Sendable {
   }
 
   /// The data it steps on; none of a Byzantine node whose attack does not look at it.
-  private var data: HonestNode? {
+  private static func data(_ participant: Participant, _ outNeighbors: [Int]) -> HonestNode? {
     switch participant.role {
     case .honest(let node): node
     case .byzantine(let node): node.keepsModel(against: outNeighbors) ? node.own : nil
@@ -79,24 +82,28 @@ extension Learner {
     round: Int, in context: OperatorContext
   ) async throws -> LocalStep {
     before = parameters
-    guard let data else { return LocalStep() }
+    guard let residents else { return LocalStep() }
     var gradient = [Tensor<Float>(uninitialized: parameters.shape)]
-    let output = try await context.run(
-      [GradientSubtask(node: 0, round: round)],
-      operands: Operands(
-        inputs: [.float32(parameters)], residents: [data], outputs: OutputRows(&gradient)))[0]
-    guard output.failure == nil else { return LocalStep(failure: output.failure) }
+    let loss: Float
+    do {
+      loss = try await context.run(
+        [GradientSubtask(node: 0, round: round)],
+        operands: Operands(
+          inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&gradient)))[0]
+    } catch where !(error is CancellationError || error is RuntimeError) {
+      return LocalStep(failure: "\(error)")
+    }
     var (stepped, state) = (parameters, optimizerState)
     do throws(ModelError) {
       try participant.optimizer.update(&stepped, with: gradient[0], state: &state)
     } catch {
-      return LocalStep(loss: output.loss, failure: "\(error)")
+      return LocalStep(loss: loss, failure: "\(error)")
     }
     guard stepped.isFinite else {
-      return LocalStep(loss: output.loss, failure: "The step would have made the model not finite.")
+      return LocalStep(loss: loss, failure: "The step would have made the model not finite.")
     }
     (parameters, optimizerState) = (stepped, state)
-    return LocalStep(loss: output.loss)
+    return LocalStep(loss: loss)
   }
 
   /// The message of an honest node, to all its neighbors.
@@ -124,7 +131,7 @@ extension Learner {
       return (to: neighbor, message: GossipMessage(round: round, vector: vector))
     }
     // It knows who is honest, so it can follow them by their mean.
-    if data != nil, let mean = try? Mean().aggregate([parameters] + honest), mean.isFinite {
+    if residents != nil, let mean = try? Mean().aggregate([parameters] + honest), mean.isFinite {
       parameters = mean
     }
     return (messages, failure)
@@ -134,7 +141,7 @@ extension Learner {
   ///
   /// - Throws: `CancellationError`, or `RuntimeError` when the pool fails.
   mutating func move(
-    _ record: RoundRecord, hearing vectors: [Tensor<Float>], in context: OperatorContext
+    _ record: GossipRecord, hearing vectors: [Tensor<Float>], in context: OperatorContext
   ) async throws -> GossipReport.Outcome {
     guard record.hasQuorum else { return .tooFewNeighbors }
     do {
@@ -150,7 +157,7 @@ extension Learner {
 
   /// What is said about the round.
   func report(
-    _ step: LocalStep, _ record: RoundRecord, _ outcome: GossipReport.Outcome,
+    _ step: LocalStep, _ record: GossipRecord, _ outcome: GossipReport.Outcome,
     dropped: [DroppedVector], undelivered: [Int] = []
   ) -> GossipReport {
     GossipReport(

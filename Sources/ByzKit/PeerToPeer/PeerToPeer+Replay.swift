@@ -15,7 +15,7 @@ extension PeerToPeer {
   ///   others; `CancellationError`, or `RuntimeError` when the pool fails. Nothing is changed then.
   @discardableResult
   public mutating func replay(
-    _ records: [RoundRecord], on pool: ActorPool? = nil
+    _ records: [GossipRecord], on pool: ActorPool? = nil
   ) async throws -> [GossipReport] {
     var replay = try Replay(self, records, pool: pool)
     try await replay.finish()
@@ -29,7 +29,7 @@ private struct Replay {
   private(set) var reports: [GossipReport] = []
   private let pool: ActorPool?
   /// Each node's records that are still to come, the next one last.
-  private var ahead: [[RoundRecord]]
+  private var ahead: [[GossipRecord]]
   private var steps: [Learner.LocalStep?]
   /// The vectors that have been sent and that a record still to come uses.
   private var sent: [Vector: Tensor<Float>] = [:]
@@ -37,11 +37,11 @@ private struct Replay {
 
   /// What one node sent to another in a round of the sender.
   private struct Vector: Hashable {
-    let contribution: RoundRecord.Contribution
+    let contribution: GossipRecord.Contribution
     let receiver: Int
   }
 
-  init(_ peers: PeerToPeer, _ records: [RoundRecord], pool: ActorPool?) throws(PeerToPeerError) {
+  init(_ peers: PeerToPeer, _ records: [GossipRecord], pool: ActorPool?) throws(PeerToPeerError) {
     self.peers = peers
     self.pool = pool
     ahead = peers.learners.map { _ in [] }
@@ -84,7 +84,7 @@ private struct Replay {
   }
 
   /// The vectors of a record, if all have been sent.
-  private func vectors(of record: RoundRecord) -> [Tensor<Float>]? {
+  private func vectors(of record: GossipRecord) -> [Tensor<Float>]? {
     var vectors: [Tensor<Float>] = []
     for contribution in record.used {
       guard
@@ -113,7 +113,7 @@ private struct Replay {
     if wanted.contains(vector) { sent[vector] = message.vector }
   }
 
-  private mutating func end(_ record: RoundRecord, hearing vectors: [Tensor<Float>]) async throws {
+  private mutating func end(_ record: GossipRecord, hearing vectors: [Tensor<Float>]) async throws {
     let node = record.node
     var step = steps[node] ?? Learner.LocalStep()
     let outcome: GossipReport.Outcome
@@ -134,7 +134,7 @@ private struct Replay {
   }
 
   /// Lets go of what no record to come uses.
-  private mutating func forget(_ record: RoundRecord) {
+  private mutating func forget(_ record: GossipRecord) {
     for contribution in record.used
     where !ahead[record.node].contains(where: { $0.used.contains(contribution) }) {
       sent[Vector(contribution: contribution, receiver: record.node)] = nil

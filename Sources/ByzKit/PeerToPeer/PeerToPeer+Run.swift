@@ -107,7 +107,7 @@ private struct VirtualRun {
     }
   }
 
-  private mutating func end(_ record: RoundRecord, hearing vectors: [Tensor<Float>]) async throws {
+  private mutating func end(_ record: GossipRecord, hearing vectors: [Tensor<Float>]) async throws {
     let node = record.node
     let outcome: GossipReport.Outcome
     if case .byzantine(let liar) = peers.learners[node].participant.role {

@@ -200,7 +200,7 @@ extension GossipState {
   }
 
   /// Begins and ends a round whose vectors have all arrived.
-  mutating func endAtOnce() -> (record: RoundRecord, vectors: [Tensor<Float>]) {
+  mutating func endAtOnce() -> (record: GossipRecord, vectors: [Tensor<Float>]) {
     for case .proceed(let record, let vectors) in handle(.began) + handle(.deadline) {
       return (record, vectors)
     }

@@ -9,7 +9,7 @@ public enum PeerToPeerError: Error, Hashable, Sendable {
   /// A vector cannot be at most a negative number of rounds old.
   case negativeStaleness(Int)
   /// A record names a node, round or vector that the run could not have had.
-  case impossibleRecord(RoundRecord)
+  case impossibleRecord(GossipRecord)
   /// A message to a node that is not a neighbor, in the topology's direction.
   case notANeighbor(from: Int, to: Int)
   /// The node to send to has left, or this one has.

@@ -1,5 +1,5 @@
 /// Why a model could not be made, evaluated or trained.
-public enum ModelError: Error, Hashable, Sendable {
+public enum ModelError: Error, Hashable, Codable, Sendable {
   /// The parameter or gradient vector is not of the model's length.
   case wrongParameterCount(expected: Int, actual: Int)
   /// The inputs are not as many numbers each as the model takes.

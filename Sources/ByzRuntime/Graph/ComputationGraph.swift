@@ -48,6 +48,11 @@ public struct ComputationGraph: Sendable {
     inputs = Self.distinctInputs(steps.map(\.node))
   }
 
+  /// The types of the messages that a run waits for, each once, ascending.
+  public var messageTypes: [String] {
+    Set(steps.flatMap { $0.received.map(\.source.type) }).sorted()
+  }
+
   /// The names of the nodes that a run runs, in the order the sequential mode does.
   public var executionOrder: [String] { steps.map(\.node.name) }
 }
@@ -80,6 +85,7 @@ extension ComputationGraph {
         if positions[input.name] != nil { throw .nameOfInputAndNode(input.name) }
       case .node(let other):
         if positions[other] == nil { throw .unknownNode(other, readBy: node.name) }
+      case .message: continue
       }
     }
   }

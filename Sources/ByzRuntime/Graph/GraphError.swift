@@ -20,6 +20,8 @@ public enum GraphError: Error, Hashable, Sendable {
   case foreignValue(String)
   /// These inputs were given no value.
   case missingInputs([String])
+  /// Nodes wait for messages of these types, and the run was given no inbox.
+  case noInbox([String])
   /// A value is of another type than its reader asks for.
   case wrongType(of: String, expected: String, actual: String)
 }
@@ -40,6 +42,8 @@ extension GraphError: CustomStringConvertible {
       "Node \(node) has no input \(input); it reads \(accepted.joined(separator: ", "))."
     case .foreignValue(let name): "The value \(name) belongs to another builder."
     case .missingInputs(let names): "No value for \(names.joined(separator: ", "))."
+    case .noInbox(let types):
+      "The graph waits for messages \(types.joined(separator: ", ")), but the run has no inbox."
     case .wrongType(let name, let expected, let actual):
       "\(name) must be \(expected), but is \(actual)."
     }

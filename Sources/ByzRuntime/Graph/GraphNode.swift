@@ -22,6 +22,8 @@ public enum GraphSource: Sendable {
   case input(GraphInput)
   /// The output of the node with this name.
   case node(String)
+  /// The next message of a type, from the inbox that the run is given.
+  case message(MessageSource)
 }
 
 /// One step of a graph: an operator, and where its inputs come from.

@@ -46,43 +46,92 @@ public struct GraphScheduler: Sendable {
   /// - Parameters:
   ///   - graph: what to run.
   ///   - inputs: a value for each of ``ComputationGraph/inputs``; others are ignored.
-  /// - Throws: ``GraphError/missingInputs(_:)`` and ``GraphError/wrongType(of:expected:actual:)``
-  ///   before any node runs; the first error an operator throws, after the nodes that were running
-  ///   have been cancelled and have ended; `CancellationError` when the calling task is cancelled.
+  ///   - inbox: where messages are received, if the graph waits for any. A node begins to wait when
+  ///     everything else it reads is there, and does not count as running while it waits; in
+  ///     sequential mode it keeps the others waiting. A run that fails has used up what its nodes
+  ///     had received.
+  /// - Throws: ``GraphError/missingInputs(_:)``, ``GraphError/noInbox(_:)`` and
+  ///   ``GraphError/wrongType(of:expected:actual:)`` before any node runs; the first error an
+  ///   operator throws, after the nodes that were running have been cancelled and have ended;
+  ///   ``RuntimeError/Code/deadlineExceeded`` when a message does not come in time, and
+  ///   ``GraphError/wrongType(of:expected:actual:)`` when one is of another type than its reader
+  ///   asks for; `CancellationError` when the calling task is cancelled.
   public func run(
-    _ graph: ComputationGraph, _ inputs: [String: any Sendable]
+    _ graph: ComputationGraph, _ inputs: [String: any Sendable], messages inbox: MessageInbox? = nil
   ) async throws -> GraphOutputs {
     try check(inputs, for: graph)
+    if inbox == nil, !graph.messageTypes.isEmpty { throw GraphError.noInbox(graph.messageTypes) }
     let steps = graph.steps
     let outputs = Set(graph.outputs)
     var values: [Int: any Sendable] = [:]
     var state = GraphState(
       dependencies: steps.map(\.dependencies),
       outputs: Set(steps.indices.filter { outputs.contains(steps[$0].node.name) }),
-      limit: mode.limit)
+      limit: mode.limit,
+      // In sequence the wait is part of the step.
+      receivers: mode == .sequential
+        ? [] : Set(steps.indices.filter { !steps[$0].received.isEmpty }))
 
-    try await withThrowingTaskGroup(of: (step: Int, value: any Sendable).self) { group in
+    var messages: [Int: [String: any Sendable]] = [:]
+    try await withThrowingTaskGroup(of: Progress.self) { group in
       var directives = state.handle(.started)
       repeat {
         try Task.checkCancellation()
         for directive in directives {
           switch directive {
           case .release(let step): values[step] = nil
+          case .receive(let step):
+            group.addTask { .received(step, try await Self.receive(steps[step], from: inbox)) }
           case .run(let step):
             let node = steps[step].node
-            let arguments = arguments(of: steps[step], values, inputs)
+            let received = messages.removeValue(forKey: step)
+            let others = arguments(of: steps[step], values, inputs)
             let context = OperatorContext(
               nodeName: node.name, pool: pool, options: node.options, chunkSize: chunkSize)
-            group.addTask { (step, try await node.operator.run(arguments, in: context)) }
+            group.addTask {
+              var arguments = others
+              let own =
+                if let received { received } else {
+                  try await Self.receive(steps[step], from: inbox)
+                }
+              arguments.merge(own) { $1 }
+              let value = try await node.operator.run(OperatorInputs(arguments), in: context)
+              return .finished(step, value)
+            }
           }
         }
-        guard let done = try await group.next() else { break }
-        values[done.step] = done.value
-        directives = state.handle(.finished(done.step))
+        switch try await group.next() {
+        case .finished(let step, let value)?:
+          values[step] = value
+          directives = state.handle(.finished(step))
+        case .received(let step, let received)?:
+          messages[step] = received
+          directives = state.handle(.received(step))
+        case nil: return
+        }
       } while true
     }
     return GraphOutputs(
       Dictionary(uniqueKeysWithValues: values.map { (steps[$0].node.name, $1) }))
+  }
+
+  /// What a child task of a run has done.
+  private enum Progress {
+    case received(Int, [String: any Sendable])
+    case finished(Int, any Sendable)
+  }
+
+  /// Waits for a step's messages, one after another.
+  private static func receive(
+    _ step: GraphStep, from inbox: MessageInbox?
+  ) async throws -> [String: any Sendable] {
+    var values: [String: any Sendable] = [:]
+    guard let inbox else { return values }
+    for (name, source) in step.received {
+      let message = try await inbox.receive(source.type, timeout: source.timeout)
+      values[name] = try source.value(of: message)
+    }
+    return values
   }
 
   private func check(
@@ -101,10 +150,10 @@ public struct GraphScheduler: Sendable {
 
   private func arguments(
     of step: GraphStep, _ values: [Int: any Sendable], _ inputs: [String: any Sendable]
-  ) -> OperatorInputs {
+  ) -> [String: any Sendable] {
     var arguments: [String: any Sendable] = [:]
     for (name, other) in step.arguments { arguments[name] = values[other] }
     for (name, input) in step.given { arguments[name] = inputs[input] }
-    return OperatorInputs(arguments)
+    return arguments
   }
 }

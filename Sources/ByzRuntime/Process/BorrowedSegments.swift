@@ -6,6 +6,8 @@ struct WriterBell: Sendable {
   var isBlocked = false
   /// What the other side gets back.
   var released: [UInt64] = []
+  /// Whether the reading thread delivers messages just now: it gives back what is released meanwhile, without waking another thread.
+  var isDelivering = false
   var isClosed = false
 }
 
@@ -49,7 +51,7 @@ private final class BorrowedSegment: Sendable {
     let isFirst = bell.withLock { bell in
       guard !bell.isClosed else { return false }
       bell.released.append(offset)
-      return bell.released.count == 1
+      return bell.released.count == 1 && !bell.isDelivering
     }
     if isFirst { bell.signal() }
   }

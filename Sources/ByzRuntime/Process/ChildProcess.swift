@@ -1,4 +1,4 @@
-internal import CByzSystem
+package import CByzSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -71,7 +71,8 @@ package final class ChildProcess: Sendable {
       }
       let status = byz_reap(identifier)
       let result: Ending =
-        status < 0 ? .unknown : status < 256 ? .exited(status: status) : .killed(signal: status - 256)
+        status < 0
+        ? .unknown : status < 256 ? .exited(status: status) : .killed(signal: status - 256)
       ending = result
       return result
     }
@@ -83,7 +84,8 @@ extension ChildProcess.Ending: CustomStringConvertible {
   package var description: String {
     switch self {
     case .exited(let status): "exited with status \(status)"
-    case .killed(let signal): "was killed by signal \(signal) (\(String(cString: strsignal(signal))))"
+    case .killed(let signal):
+      "was killed by signal \(signal) (\(String(cString: strsignal(signal))))"
     case .unknown: "ended"
     }
   }

@@ -24,7 +24,9 @@ struct Outbox: Sendable {
     if count < frame.head.count {
       let rest = frame.head[count...]
       let storage = TensorStorage(byteCount: rest.count)
-      rest.withUnsafeBytes { storage.address.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+      rest.withUnsafeBytes {
+        storage.address.copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+      }
       pieces.append(Segment(storage: storage, offset: 0, byteCount: rest.count))
     }
     count = max(0, count - frame.head.count)

@@ -37,4 +37,3 @@ extension ProcessLink {
       endsProcess: true)
   }
 }
-

@@ -51,7 +51,8 @@ extension ProcessLink {
   /// Notes what has been sent, and returns what to write next: nothing when the queue is empty, nil when the link's own thread is to
   /// go on.
   private func account(for sent: Int, _ rest: Outbox, mustHandOver: Bool) -> Outbox? {
-    let (next, writable) = state.withLock { state -> (Outbox?, [CheckedContinuation<Void, any Error>])
+    let (next, writable) = state.withLock {
+      state -> (Outbox?, [CheckedContinuation<Void, any Error>])
       in
       guard state.closeReason == nil else { return (Outbox(), []) }
       state.queuedByteCount -= sent
@@ -98,10 +99,15 @@ extension ProcessLink {
         _ = byz_wait_until_writable(socket)
         write(Outbox(), sent: 0, isBlocked: false)
       }
-      for start in stride(from: 0, to: call.released.count, by: ReleaseBody.limit) {
-        let offsets = call.released[start...].prefix(ReleaseBody.limit)
-        send(Message(.release, body: ReleaseBody.bytes(of: offsets)))
-      }
+      giveBack(call.released)
+    }
+  }
+
+  /// Tells the other side what is no longer read here.
+  private func giveBack(_ offsets: [UInt64]) {
+    for start in stride(from: 0, to: offsets.count, by: ReleaseBody.limit) {
+      let some = offsets[start...].prefix(ReleaseBody.limit)
+      send(Message(.release, body: ReleaseBody.bytes(of: some)))
     }
   }
 
@@ -121,6 +127,7 @@ extension ProcessLink {
   private func readMessages(into receiver: any LinkReceiver) throws {
     var reader = FrameReader(limits: limits, sharedMemory: borrowed)
     while try reader.fill(receive) > 0 {
+      if borrowed != nil { bell.withLock { $0.isDelivering = true } }
       while let message = try reader.next() {
         guard state.withLock({ $0.closeReason == nil }) else { return }
         if message.kind == .release {
@@ -129,6 +136,16 @@ extension ProcessLink {
           receiver.receive(message)
         }
       }
+      if borrowed != nil { giveBack(endDelivery()) }
+    }
+  }
+
+  /// What was released during the delivery. From now on the writing thread is woken for it.
+  private func endDelivery() -> [UInt64] {
+    bell.withLock { bell in
+      bell.isDelivering = false
+      defer { bell.released = [] }
+      return bell.released
     }
   }
 

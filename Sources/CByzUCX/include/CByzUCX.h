@@ -1,7 +1,7 @@
 // UCX, loaded at run time: libucp's active messages over whatever two machines have between them.
 //
 // Compiled against UCX's headers where they are; without them byz_ucx_load() says so, and nothing
-// else does anything. Nothing here is thread-safe but byz_ucx_load() and byz_ucx_wake(): a worker
+// else does anything. Nothing here is thread-safe but byz_ucx_load(), byz_ucx_sleep() and byz_ucx_wake(): a worker
 // with its endpoint and its listener is used by one thread at a time, and a context outlives its
 // workers.
 #ifndef CBYZUCX_H
@@ -84,10 +84,13 @@ void byz_ucx_worker_destroy(byz_ucx_worker *worker);
 /// Does what there is to do, and returns whether there was anything.
 bool byz_ucx_progress(byz_ucx_worker *worker);
 
+/// Prepares to sleep, and returns false when there is something to do instead.
+bool byz_ucx_arm(byz_ucx_worker *worker);
+
 /// Sleeps until there may be something to do, byz_ucx_wake() is called or was called since the last
-/// sleep, or `timeout` milliseconds have passed; -1 for no limit. With `only_wake` what the other
-/// side sends does not count.
-void byz_ucx_wait(byz_ucx_worker *worker, bool only_wake, int timeout);
+/// sleep, or `timeout` milliseconds have passed; -1 for no limit. Unless the worker was armed, what
+/// the other side sends does not count. Meanwhile another thread may use the worker.
+void byz_ucx_sleep(byz_ucx_worker *worker, bool is_armed, int timeout);
 
 /// Ends a sleep. From any thread while the worker exists.
 void byz_ucx_wake(byz_ucx_worker *worker);

@@ -4,7 +4,7 @@ import Testing
 /// A state under test, and what it said so far.
 private struct Node {
   var state: GossipState
-  var records: [RoundRecord] = []
+  var records: [GossipRecord] = []
   var sums: [[Float]] = []
   var dropped: [DroppedVector.Reason] = []
 
@@ -135,7 +135,7 @@ struct SynchronousGossipTests {
     node.receive(10, from: 1, round: 0)
     node.receive(20, from: 2, round: 0)
     node.handle(.deadline)
-    #expect(node.records == [RoundRecord(node: 0, round: 0, used: [], hasQuorum: false)])
+    #expect(node.records == [GossipRecord(node: 0, round: 0, used: [], hasQuorum: false)])
   }
 }
 
@@ -187,6 +187,6 @@ struct AsynchronousGossipTests {
     node.receive(20, from: 2, round: 0)
     #expect(node.records.isEmpty)
     node.handle(.left(3))
-    #expect(node.records == [RoundRecord(node: 0, round: 0, used: [], hasQuorum: false)])
+    #expect(node.records == [GossipRecord(node: 0, round: 0, used: [], hasQuorum: false)])
   }
 }

@@ -77,7 +77,7 @@ struct ReplayTests {
       var recorded = start
       let records = try await recorded.run(rounds: 4, arrivals: RandomKey(5)).records
       let bytes = try JSONEncoder().encode(records)
-      let read = try JSONDecoder().decode([RoundRecord].self, from: bytes)
+      let read = try JSONDecoder().decode([GossipRecord].self, from: bytes)
       let byNode = read.sorted { ($0.node, $0.round) < ($1.node, $1.round) }
       for records in [read, byNode] {
         var replayed = start
@@ -106,9 +106,9 @@ struct ReplayTests {
     let records = try await run.round().records
     let others = Array(records.dropFirst())
     for broken in [
-      [RoundRecord(node: 9, round: 0, used: [])], [RoundRecord(node: 0, round: 1, used: [])],
-      [RoundRecord(node: 0, round: 0, used: [.init(sender: 0, round: 0)])],
-      [RoundRecord(node: 0, round: 0, used: [.init(sender: 1, round: 3)])] + others,
+      [GossipRecord(node: 9, round: 0, used: [])], [GossipRecord(node: 0, round: 1, used: [])],
+      [GossipRecord(node: 0, round: 0, used: [.init(sender: 0, round: 0)])],
+      [GossipRecord(node: 0, round: 0, used: [.init(sender: 1, round: 3)])] + others,
       others,
     ] {
       var peers = start

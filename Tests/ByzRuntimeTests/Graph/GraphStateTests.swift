@@ -51,4 +51,15 @@ struct GraphStateTests {
     }
     #expect(order == [.run(0), .run(1), .run(2), .run(3)])
   }
+
+  @Test("lets a step wait for its messages when its dependencies are there, outside of the limit")
+  func messages() {
+    var state = GraphState(
+      dependencies: [[], [], [1]], outputs: [0, 1, 2], limit: 1, receivers: [0, 2])
+    #expect(state.handle(.started) == [.receive(0), .run(1)])
+    #expect(state.handle(.received(0)) == [], "one may run at a time")
+    #expect(state.handle(.finished(1)) == [.receive(2), .run(0)])
+    #expect(state.handle(.received(2)) == [])
+    #expect(state.handle(.finished(0)) == [.run(2)])
+  }
 }

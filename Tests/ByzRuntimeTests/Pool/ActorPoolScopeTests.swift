@@ -43,6 +43,19 @@ struct ActorPoolScopeTests {
     }
   }
 
+  @Test("makes a worker of its own for each place, from one backend, with a name of its own")
+  func ownWorkers() async throws {
+    let stops = Log<String>()
+    try await withActorPool(
+      WorkerConfiguration(backend: ScriptedBackend(stops: stops), count: 3)
+    ) { pool in
+      #expect(pool.statistics.map(\.name) == ["scripted-0", "scripted-1", "scripted-2"])
+      _ = try await pool.run(Probe.make(1) { $0 })
+      #expect(pool.statistics.map(\.completed) == [1, 0, 0])
+    }
+    #expect(stops.entries == ["scripted-0", "scripted-1", "scripted-2"])
+  }
+
   @Test("stops the workers it has when it cannot make another")
   func failedStart() async {
     let stops = Log<String>()

@@ -125,6 +125,12 @@ struct ProcessTests {
     #expect(try await inbox.closed().code == .stopped)
   }
 
+  @Test("a program that does not ask whether it is a worker cannot start workers without end")
+  func forgetful() async throws {
+    let (_, inbox) = try await open(ForgetfulProgram.self)
+    #expect(try await inbox.closed().message.contains("exited with status 42"))
+  }
+
   @Test("a program that is not there is refused with its path")
   func noProgram() async throws {
     let error = await #expect(throws: RuntimeError.self) {

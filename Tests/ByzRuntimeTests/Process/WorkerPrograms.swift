@@ -19,6 +19,21 @@ enum DeafProgram: TestWorkerProgram {
   }
 }
 
+/// Goes on as if it were no worker, as a program does whose main does not ask. Exits with status 42 when it may start no workers.
+enum ForgetfulProgram: TestWorkerProgram {
+  static func run() -> Never {
+    Task {
+      do {
+        _ = try await ProcessBackend.process.openLink(named: "endless")
+        exit(1)
+      } catch {
+        exit((error as? RuntimeError)?.message.contains("runWorkerIfRequested()") == true ? 42 : 2)
+      }
+    }
+    while true { pause() }
+  }
+}
+
 /// Exits with status 3 when it is spoken to.
 enum ExitProgram: TestWorkerProgram {
   static func run() -> Never { serve { _ in exit(3) } }
@@ -73,8 +88,6 @@ enum CycleProgram: TestWorkerProgram {
           try await cycle(3)
           let before = Leftovers.now()
           try await cycle(Int(message.call))
-          // The threads of the last link may still be on their last lines.
-          _ = await eventually { Leftovers.now() == before }
           let report = "\(before)\n\(Leftovers.now())"
           toParent.withLock { $0 }?.send(Message(.reply, body: Array(report.utf8)))
         } catch {
@@ -87,15 +100,22 @@ enum CycleProgram: TestWorkerProgram {
 
   private static func cycle(_ count: Int) async throws {
     for i in 0..<count {
-      let link = try await ProcessBackend(running: EchoProgram.self).openLink(named: "cycle-\(i)")
-      let inbox = Mailbox()
-      link.start(inbox)
-      link.send(Message.sample(UInt64(i), sizes: [20_000]))
-      // Now and then the child gets so far as to answer.
-      if i % 10 == 0 { await inbox.waitForMessage() }
-      link.close(RuntimeError(.stopped, "Next."))
-      await inbox.waitForEnd()
+      weak let link = try await oneLife(i)
+      // Its threads may still be on their last lines.
+      _ = await eventually { link == nil }
     }
+  }
+
+  private static func oneLife(_ i: Int) async throws -> any Link {
+    let link = try await ProcessBackend(running: EchoProgram.self).openLink(named: "cycle-\(i)")
+    let inbox = Mailbox()
+    link.start(inbox)
+    link.send(Message.sample(UInt64(i), sizes: [20_000]))
+    // Now and then the child gets so far as to answer.
+    if i % 10 == 0 { await inbox.waitForMessage() }
+    link.close(RuntimeError(.stopped, "Next."))
+    await inbox.waitForEnd()
+    return link
   }
 }
 
@@ -116,7 +136,7 @@ private final class Mailbox: LinkReceiver {
 }
 
 /// What a process that forgets to clean up has more and more of.
-private struct Leftovers: Equatable, CustomStringConvertible {
+private struct Leftovers: CustomStringConvertible {
   var descriptors: Int
   var mappings: Int
   var sharedMemoryFiles: Int
@@ -149,7 +169,8 @@ private struct Leftovers: Equatable, CustomStringConvertible {
     defer { fclose(file) }
     var (count, line) = (0, [CChar](repeating: 0, count: 4096))
     while fgets(&line, CInt(line.count), file) != nil {
-      let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      let text = String(
+        decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
       if text.contains("byzkit") { count += 1 }
     }
     return count

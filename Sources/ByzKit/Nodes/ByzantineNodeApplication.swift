@@ -1,0 +1,95 @@
+public import ByzRuntime
+public import ByzTensor
+
+/// A Byzantine node as a graph: `attack` makes what it sends, with whatever the attack's type lets
+/// it see. Its own gradient and data come from the node itself.
+public struct ByzantineNodeApplication: Sendable {
+  /// The graph, to which more can be added.
+  public var application: NodeApplication
+
+  /// An application for a node.
+  ///
+  /// - Parameters:
+  ///   - node: what attacks.
+  ///   - rule: the rule that it attacks, for attacks that know it.
+  ///   - attackers: f, how many attack together.
+  ///   - learningRate: the server's, for attacks that aim at a model.
+  ///   - scheduler: how and where the graph runs.
+  public init(
+    _ node: ByzantineNode, against rule: any Aggregator, attackers: Int = 1,
+    learningRate: LearningRate, scheduler: GraphScheduler = GraphScheduler()
+  ) throws {
+    application = NodeApplication(name: node.name, scheduler: scheduler)
+    let step = AttackStep(
+      node: node, rule: rule, attackers: attackers, learningRate: learningRate)
+    try application.register(
+      "attack",
+      ComputationGraph(
+        nodes: [
+          GraphNode(
+            "attack", step,
+            inputs: [
+              "honest": .input(GraphInput("honest", as: [Tensor<Float>].self)),
+              "parameters": .input(GraphInput("parameters", as: Tensor<Float>.self)),
+              "round": .input(GraphInput("round", as: Int.self)),
+            ])
+        ], outputs: ["attack"]))
+  }
+
+  /// What the node sends in a round instead of a gradient.
+  ///
+  /// - Parameters:
+  ///   - honest: the honest gradients of the round; an attack whose type does not see them is not
+  ///     shown them.
+  ///   - parameters: the model.
+  ///   - round: the number of the round, from 0.
+  /// - Throws: ``AttackError`` or ``AggregationError`` when the attack cannot be made, what the model
+  ///   throws, `RuntimeError` of the pool, or `CancellationError`.
+  public func attack(
+    honest: [Tensor<Float>], parameters: Tensor<Float>, round: Int
+  ) async throws -> Tensor<Float> {
+    try await application.run(
+      "attack", ["honest": honest, "parameters": parameters, "round": round]
+    ).value(of: "attack")
+  }
+}
+
+/// Makes a node's attack on a worker.
+private struct AttackStep: Operator {
+  let node: ByzantineNode
+  let rule: any Aggregator
+  let attackers: Int
+  let learningRate: LearningRate
+
+  var name: String { "attack" }
+  var inputNames: [String] { ["honest", "parameters", "round"] }
+
+  func run(_ inputs: OperatorInputs, in context: OperatorContext) async throws -> any Sendable {
+    let round = try inputs.value("round", as: Int.self)
+    let parameters = try inputs.value("parameters", as: Tensor<Float>.self)
+    let view = ByzantineNode.Round(
+      number: round, parameters: parameters, honest: try inputs.value("honest"),
+      rule: rule.forRound(round), attackers: attackers, learningRate: learningRate.rate(at: round))
+    var row = [Tensor<Float>(uninitialized: parameters.shape)]
+    _ = try await context.run(
+      [AttackSubtask()],
+      operands: Operands(inputs: [], residents: [node, view], outputs: OutputRows(&row)))
+    return row[0]
+  }
+}
+
+/// Makes the vector of one node, which is a resident beside what it sees.
+private struct AttackSubtask: Subtask {
+  func run(_ operands: Operands) throws -> Bool {
+    guard let node = operands.residents.first as? ByzantineNode,
+      let view = operands.residents.last as? ByzantineNode.Round, let outputs = operands.outputs
+    else { throw RuntimeError(.unknownTarget, "The node is not here.") }
+    let vector = try node.vector(in: view)
+    guard vector.count == view.parameters.count else {
+      throw ModelError.wrongParameterCount(expected: view.parameters.count, actual: vector.count)
+    }
+    try Task.checkCancellation()
+    outputs.copy(vector, toRow: 0)
+    return true
+  }
+}

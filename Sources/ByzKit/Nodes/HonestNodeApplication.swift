@@ -1,0 +1,81 @@
+public import ByzRuntime
+public import ByzTensor
+
+/// An honest node as graphs: `honestGradient` computes its gradient, `aggregate` robustly combines
+/// what it received.
+public struct HonestNodeApplication: Sendable {
+  /// The graphs, to which more can be added.
+  public var application: NodeApplication
+
+  /// An application for a node.
+  ///
+  /// - Parameters:
+  ///   - node: what computes gradients.
+  ///   - aggregator: the rule for `aggregate`, with its pre-aggregators.
+  ///   - scheduler: how and where the graphs run.
+  public init(
+    _ node: HonestNode, aggregator: any Aggregator, scheduler: GraphScheduler = GraphScheduler()
+  ) throws {
+    application = NodeApplication(name: node.name, scheduler: scheduler)
+    let gradients = GraphInput("gradients", as: [Tensor<Float>].self)
+    try application.register(
+      "aggregate",
+      ComputationGraph(
+        nodes: [GraphNode("aggregate", aggregator, inputs: ["vectors": .input(gradients)])],
+        outputs: ["aggregate"]))
+    try application.register(
+      "honestGradient",
+      ComputationGraph(
+        nodes: [
+          GraphNode(
+            "honestGradient", HonestGradientStep(node: node),
+            inputs: [
+              "parameters": .input(GraphInput("parameters", as: Tensor<Float>.self)),
+              "round": .input(GraphInput("round", as: Int.self)),
+            ])
+        ], outputs: ["honestGradient"]))
+  }
+
+  /// Combines vectors.
+  ///
+  /// - Throws: ``AggregationError``, `RuntimeError` of the pool, or `CancellationError`.
+  public func aggregate(_ gradients: [Tensor<Float>]) async throws -> Tensor<Float> {
+    try await application.run("aggregate", ["gradients": gradients]).value(of: "aggregate")
+  }
+
+  /// The mean loss and its gradient over the batch of a round.
+  ///
+  /// - Throws: what the model throws, `RuntimeError` of the pool, or `CancellationError`.
+  public func honestGradient(
+    at parameters: Tensor<Float>, round: Int
+  ) async throws -> HonestGradient {
+    try await application.run("honestGradient", ["parameters": parameters, "round": round])
+      .value(of: "honestGradient")
+  }
+}
+
+/// What an honest node computes in a round.
+public struct HonestGradient: Sendable {
+  /// The mean loss over its batch.
+  public let loss: Float
+  /// The loss's gradient, of shape (d).
+  public let gradient: Tensor<Float>
+}
+
+/// Computes a node's gradient on a worker.
+private struct HonestGradientStep: Operator {
+  let node: HonestNode
+
+  var name: String { "honestGradient" }
+  var inputNames: [String] { ["parameters", "round"] }
+
+  func run(_ inputs: OperatorInputs, in context: OperatorContext) async throws -> any Sendable {
+    let parameters = try inputs.value("parameters", as: Tensor<Float>.self)
+    var row = [Tensor<Float>(uninitialized: parameters.shape)]
+    let losses = try await context.run(
+      [GradientSubtask(node: 0, round: inputs.value("round"))],
+      operands: Operands(
+        inputs: [.float32(parameters)], residents: [node], outputs: OutputRows(&row)))
+    return HonestGradient(loss: losses[0], gradient: row[0])
+  }
+}

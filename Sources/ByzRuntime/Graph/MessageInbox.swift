@@ -1,0 +1,174 @@
+/// Where messages wait for the graphs, or whoever else, that will receive them.
+///
+/// Each message goes to exactly one receiver. Receivers of a type are served in the order they came,
+/// messages of a type in the order they were delivered. The inbox is bounded: who delivers to a full
+/// one waits, or is told that the message was not taken.
+public final class MessageInbox: Sendable {
+  private struct State {
+    var inbox: InboxState<any Sendable>
+    var nextID = 0
+    var senders: [Int: CheckedContinuation<Void, any Error>] = [:]
+    var receivers: [Int: CheckedContinuation<any Sendable, any Error>] = [:]
+    /// Those cancelled before they began to wait.
+    var cancelled: Set<Int> = []
+
+    mutating func makeID() -> Int {
+      nextID += 1
+      return nextID
+    }
+  }
+
+  private let state: Monitor<State>
+  private let clock: RuntimeClock
+
+  /// An inbox for at most `capacity` messages of each type; below 1 counts as 1.
+  public convenience init(capacity: Int = 64) {
+    self.init(capacity: capacity, clock: .continuous)
+  }
+
+  package init(capacity: Int, clock: RuntimeClock) {
+    state = Monitor(State(inbox: InboxState(capacity: capacity)))
+    self.clock = clock
+  }
+
+  /// The messages of a type that nobody has received.
+  public func count(of type: String) -> Int { state.withLock { $0.inbox.count(of: type) } }
+
+  /// How many wait, to deliver or to receive.
+  package var waitingCount: Int { state.withLock { $0.inbox.waitingCount } }
+
+  /// Takes a message in without waiting.
+  ///
+  /// - Returns: false when there is no room, or the inbox is closed: the message is the caller's to
+  ///   report as lost, or to offer again.
+  public func offer(_ message: any Sendable, type: String) -> Bool {
+    change { state in
+      let (isAccepted, directives) = state.inbox.offer(message, type)
+      return (isAccepted, directives)
+    }
+  }
+
+  /// Takes a message in, waiting for room if there is none.
+  ///
+  /// - Throws: `CancellationError`, or ``RuntimeError/Code/stopped`` when the inbox is closed; the
+  ///   message has not been taken then.
+  public func deliver(_ message: any Sendable, type: String) async throws {
+    let id = state.withLock { $0.makeID() }
+    try await withTaskCancellationHandler {
+      defer { forget(id) }
+      try await withCheckedThrowingContinuation {
+        (continuation: CheckedContinuation<Void, any Error>) in
+        change { state in
+          guard !state.cancelled.contains(id) else {
+            continuation.resume(throwing: CancellationError())
+            return ((), [])
+          }
+          state.senders[id] = continuation
+          return ((), state.inbox.send(message, type, from: id))
+        }
+      }
+    } onCancel: {
+      cancel(id, type)
+    }
+  }
+
+  /// Waits for the oldest message of a type, and takes it.
+  ///
+  /// A call that throws has taken no message.
+  ///
+  /// - Throws: ``RuntimeError/Code/deadlineExceeded`` when there is none within `timeout`;
+  ///   `CancellationError`; ``RuntimeError/Code/stopped`` when the inbox is closed and has none.
+  public func receive(_ type: String, timeout: Duration? = nil) async throws -> any Sendable {
+    guard let timeout else { return try await receive(type) }
+    return try await withThrowingTaskGroup(of: (any Sendable)?.self) { group in
+      group.addTask { try await self.receive(type) }
+      group.addTask {
+        try? await self.clock.sleep(timeout)
+        return nil
+      }
+      defer { group.cancelAll() }
+      if let message = try await group.next() ?? nil { return message }
+      group.cancelAll()
+      do {
+        // A message that came at the last moment has been taken, so it counts.
+        if let message = try await group.next() ?? nil { return message }
+      } catch is CancellationError {
+        try Task.checkCancellation()
+      }
+      throw RuntimeError(.deadlineExceeded, "No message \(type) came within \(timeout).")
+    }
+  }
+
+  /// Takes no more messages in; those that are there can still be received.
+  public func close() {
+    change { ((), $0.inbox.close()) }
+  }
+
+  private func receive(_ type: String) async throws -> any Sendable {
+    let id = state.withLock { $0.makeID() }
+    return try await withTaskCancellationHandler {
+      defer { forget(id) }
+      return try await withCheckedThrowingContinuation { continuation in
+        change { state in
+          guard !state.cancelled.contains(id) else {
+            continuation.resume(throwing: CancellationError())
+            return ((), [])
+          }
+          state.receivers[id] = continuation
+          return ((), state.inbox.receive(type, by: id))
+        }
+      }
+    } onCancel: {
+      cancel(id, type)
+    }
+  }
+
+  private func cancel(_ id: Int, _ type: String) {
+    let (sender, receiver) = state.withLock { state in
+      guard state.inbox.cancel(id, type) else {
+        state.cancelled.insert(id)
+        return (
+          CheckedContinuation<Void, any Error>?.none,
+          CheckedContinuation<any Sendable, any Error>?.none
+        )
+      }
+      return (state.senders.removeValue(forKey: id), state.receivers.removeValue(forKey: id))
+    }
+    sender?.resume(throwing: CancellationError())
+    receiver?.resume(throwing: CancellationError())
+  }
+
+  private func forget(_ id: Int) {
+    state.withLock { _ = $0.cancelled.remove(id) }
+  }
+
+  /// Changes the state under the lock, and then does what it decided.
+  private func change<R>(
+    _ body: (inout State) -> (R, [InboxState<any Sendable>.Directive])
+  ) -> R {
+    let (result, wakes) = state.withLock { state in
+      let (result, directives) = body(&state)
+      let wakes = directives.map { directive -> () -> Void in
+        switch directive {
+        case .give(let message, let id):
+          let receiver = state.receivers.removeValue(forKey: id)
+          return { receiver?.resume(returning: message) }
+        case .accept(let id):
+          let sender = state.senders.removeValue(forKey: id)
+          return { sender?.resume() }
+        case .refuse(let id):
+          let error = RuntimeError(.stopped, "The inbox has been closed.")
+          let sender = state.senders.removeValue(forKey: id)
+          let receiver = state.receivers.removeValue(forKey: id)
+          return {
+            sender?.resume(throwing: error)
+            receiver?.resume(throwing: error)
+          }
+        }
+      }
+      return (result, wakes)
+    }
+    for wake in wakes { wake() }
+    return result
+  }
+}
