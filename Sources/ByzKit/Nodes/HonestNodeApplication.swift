@@ -28,7 +28,7 @@ public struct HonestNodeApplication: Sendable {
       ComputationGraph(
         nodes: [
           GraphNode(
-            "honestGradient", HonestGradientStep(node: node),
+            "honestGradient", HonestGradientStep(residents: Residents([node])),
             inputs: [
               "parameters": .input(GraphInput("parameters", as: Tensor<Float>.self)),
               "round": .input(GraphInput("round", as: Int.self)),
@@ -64,7 +64,8 @@ public struct HonestGradient: Sendable {
 
 /// Computes a node's gradient on a worker.
 private struct HonestGradientStep: Operator {
-  let node: HonestNode
+  /// The node. One list for all runs, so that a worker elsewhere is sent it once.
+  let residents: Residents
 
   var name: String { "honestGradient" }
   var inputNames: [String] { ["parameters", "round"] }
@@ -75,7 +76,7 @@ private struct HonestGradientStep: Operator {
     let losses = try await context.run(
       [GradientSubtask(node: 0, round: inputs.value("round"))],
       operands: Operands(
-        inputs: [.float32(parameters)], residents: [node], outputs: OutputRows(&row)))
+        inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&row)))
     return HonestGradient(loss: losses[0], gradient: row[0])
   }
 }
