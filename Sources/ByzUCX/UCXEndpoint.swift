@@ -176,6 +176,8 @@ final class UCXEndpoint: @unchecked Sendable {
       }
     }
     settle(worker)
+    // What UCX still has of them would refer to a listener that is gone.
+    for request in takeRequests() { reject(request) }
     byz_ucx_worker_destroy(worker)
     self.worker = nil
     context = nil
