@@ -29,7 +29,7 @@ package final class Peer: Sendable {
   package init(
     link: any Link, server: (any CallServer)? = nil, hello: Hello,
     authenticator: (any LinkAuthenticator)? = nil, liveness: Liveness = Liveness(),
-    openTimeout: Duration = .seconds(10)
+    openTimeout: Duration = .seconds(30)
   ) {
     self.link = link
     self.server = server

@@ -94,7 +94,7 @@ package struct PeerState {
   ///   - openTimeout: how long the other side may take to say hello.
   package init(
     hello: Hello, epoch: UInt32, authenticator: (any LinkAuthenticator)? = nil,
-    liveness: Liveness = Liveness(), openTimeout: Duration = .seconds(10),
+    liveness: Liveness = Liveness(), openTimeout: Duration = .seconds(30),
     encode: @escaping @Sendable (Hello) -> [UInt8],
     decode: @escaping @Sendable ([UInt8]) throws -> Hello
   ) {
