@@ -12,6 +12,8 @@ let package = Package(
   products: [
     .library(name: "ByzKit", targets: ["ByzKit"]),
     .library(name: "ByzTCP", targets: ["ByzTCP"]),
+    .library(name: "ByzUCX", targets: ["ByzUCX"]),
+    .library(name: "ByzLaunch", targets: ["ByzLaunch"]),
     .executable(name: "ps-mnist", targets: ["ps-mnist"]),
     .executable(name: "byzkit-bench", targets: ["byzkit-bench"]),
     .executable(name: "byzkit", targets: ["ByzKitTool"]),
@@ -56,8 +58,20 @@ let package = Package(
         .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: settings),
+    // UCX, loaded at run time.
+    .target(name: "CByzUCX", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // Links over fast networks.
+    .target(
+      name: "ByzUCX",
+      dependencies: ["ByzAuthentication", "ByzRuntime", "ByzTensor", "CByzSystem", "CByzUCX"],
+      swiftSettings: settings),
     // Rules, attacks, models, data, parameter server.
     .target(name: "ByzKit", dependencies: ["ByzRuntime"], swiftSettings: settings),
+    // Backends by name, and what launchers tell: for command lines.
+    .target(
+      name: "ByzLaunch",
+      dependencies: ["ByzAuthentication", "ByzKit", "ByzRuntime", "ByzTCP", "ByzUCX"],
+      swiftSettings: settings),
     // Golden cases: reads and runs them.
     .target(name: "ByzConformance", dependencies: ["ByzKit"], swiftSettings: settings),
     // The command line, one file for each command.
@@ -115,6 +129,13 @@ let package = Package(
       name: "ByzTCPTests",
       dependencies: ["ByzTCP", "ByzAuthentication", "ByzRuntime", "ByzTensor"],
       exclude: ["Certificates"], swiftSettings: settings),
+    .testTarget(
+      name: "ByzUCXTests",
+      dependencies: ["ByzUCX", "ByzAuthentication", "ByzRuntime", "ByzTensor", "CByzUCX"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "ByzLaunchTests", dependencies: ["ByzLaunch", "ByzRuntime", "ByzTCP", "ByzUCX"],
+      swiftSettings: settings),
     .testTarget(
       name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
       swiftSettings: settings),
