@@ -29,6 +29,9 @@ let package = Package(
     // Only ByzTCP uses them.
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    // Only programs that host workers use them: byzkit worker.
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
   ],
   targets: [
     // Kernels in C: what touches all n·d numbers, in three variants chosen at run time.
@@ -73,16 +76,20 @@ let package = Package(
     // Backends by name, and what launchers tell: for command lines.
     .target(
       name: "ByzLaunch",
-      dependencies: ["ByzAuthentication", "ByzKit", "ByzRuntime", "ByzTCP", "ByzUCX"],
-      swiftSettings: settings),
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzRuntime", "ByzTCP", "ByzUCX",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+      ], swiftSettings: settings),
     // Golden cases: reads and runs them.
     .target(name: "ByzConformance", dependencies: ["ByzKit"], swiftSettings: settings),
     // The command line, one file for each command.
     .executableTarget(
       name: "ByzKitTool",
       dependencies: [
-        "ByzConformance", "ByzKit",
+        "ByzAuthentication", "ByzConformance", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP",
+        "ByzUCX",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
 
     // The bundled MNIST images.
@@ -135,7 +142,8 @@ let package = Package(
       name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels", "CByzSystem"],
       swiftSettings: settings),
     .testTarget(
-      name: "ByzKitTests", dependencies: ["ByzKit", "ByzRuntime", "ByzTensor", "ByzTestSupport", "ByzWorkerSupport"],
+      name: "ByzKitTests",
+      dependencies: ["ByzKit", "ByzRuntime", "ByzTensor", "ByzTestSupport", "ByzWorkerSupport"],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),
@@ -162,13 +170,22 @@ let package = Package(
       dependencies: ["ByzUCX", "ByzAuthentication", "ByzRuntime", "ByzTensor", "CByzUCX"],
       swiftSettings: settings),
     .testTarget(
-      name: "ByzLaunchTests", dependencies: ["ByzLaunch", "ByzRuntime", "ByzTCP", "ByzUCX"],
+      name: "ByzLaunchTests",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX",
+        "ByzWorkerSupport",
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
       swiftSettings: settings),
     .testTarget(
-      name: "ByzKitToolTests", dependencies: ["ByzKitTool", "ByzKit"], swiftSettings: settings),
+      name: "ByzKitToolTests",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzKitTool", "ByzLaunch", "ByzRuntime", "ByzTCP",
+      ],
+      swiftSettings: settings),
     .testTarget(
       name: "ExampleTests",
       dependencies: [

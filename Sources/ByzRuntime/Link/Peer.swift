@@ -208,6 +208,8 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
       actions.append { task?.cancel() }
     case .close(let reason):
       actions.append { self.link.close(reason) }
+    case .closeWhenSent(let reason):
+      actions.append { self.link.closeWhenSent(reason) }
     case .ended(let reason):
       shell.endReason = reason
       let (opening, ending, callbacks) = (shell.opening, shell.ending, shell.onEnd)

@@ -44,6 +44,8 @@ package struct PeerState {
     case cancelServing(UInt64)
     /// Close the link, for this reason.
     case close(RuntimeError)
+    /// Close the link, for this reason, once what was sent is on its way.
+    case closeWhenSent(RuntimeError)
     /// The connection is over: nothing will follow.
     case ended(RuntimeError)
   }
@@ -72,6 +74,8 @@ package struct PeerState {
   private var phase = Phase.created
   private var isDraining = false
   private var otherIsDraining = false
+  /// Whether nothing is left to do but to send what is queued.
+  private var isClosing = false
   private var calls: [UInt64: Call] = [:]
   private var serving: [UInt64: Time?] = [:]
   private var begun = SeenNumbers()
@@ -138,6 +142,10 @@ package struct PeerState {
     case .received(let message): return receive(message, now)
     case .call(let id, let timeLeft):
       guard isOpen else {
+        // Who drains there is as good as lost: the call may be made elsewhere.
+        if otherIsDraining, !isDraining {
+          return [.complete(id, .failure(RuntimeError(.workerLost, "The other side is ending.")))]
+        }
         return [.complete(id, .failure(RuntimeError(.stopped, "The connection takes no more calls.")))]
       }
       calls[id] = Call(deadline: timeLeft.map { now + $0 })
@@ -255,6 +263,8 @@ extension PeerState {
       return []
     case .call:
       received += 1
+      // Its answer would not be sent any more; that it was lost is what the other side will find.
+      guard !isClosing else { return [] }
       guard begun.insert(message.call) else { return [] }
       serving[message.call] = .some(message.timeLeft.map { now + $0 })
       return [.serve(message)]
@@ -310,8 +320,11 @@ extension PeerState {
 
 extension PeerState {
   private mutating func closeIfDrained() -> [Directive] {
-    guard isDraining || otherIsDraining, calls.isEmpty, serving.isEmpty else { return [] }
-    return end(RuntimeError(.stopped, "The connection was closed."))
+    guard isDraining || otherIsDraining, !isClosing, calls.isEmpty, serving.isEmpty else {
+      return []
+    }
+    isClosing = true
+    return [.closeWhenSent(RuntimeError(.stopped, "The connection was closed."))]
   }
 
   private mutating func end(_ reason: RuntimeError) -> [Directive] {

@@ -29,7 +29,12 @@ struct PeerStateTests {
   }
 
   private func closing(_ directives: [PeerState.Directive]) -> RuntimeError? {
-    for case .close(let reason) in directives { return reason }
+    for directive in directives {
+      switch directive {
+      case .close(let reason), .closeWhenSent(let reason): return reason
+      default: break
+      }
+    }
     return nil
   }
 
