@@ -14,7 +14,10 @@ let package = Package(
     .library(name: "ByzTCP", targets: ["ByzTCP"]),
     .library(name: "ByzUCX", targets: ["ByzUCX"]),
     .library(name: "ByzLaunch", targets: ["ByzLaunch"]),
+    .executable(name: "actor-demo", targets: ["actor-demo"]),
     .executable(name: "ps-mnist", targets: ["ps-mnist"]),
+    .executable(name: "p2p-mnist", targets: ["p2p-mnist"]),
+    .executable(name: "distributed-mnist", targets: ["distributed-mnist"]),
     .executable(name: "byzkit-bench", targets: ["byzkit-bench"]),
     .executable(name: "byzkit", targets: ["ByzKitTool"]),
   ],
@@ -102,13 +105,38 @@ let package = Package(
     .target(
       name: "ExampleData", path: "Examples/ExampleData", resources: [.copy("mnist5k")],
       swiftSettings: settings),
+    // What the examples share: flags, nodes, reports.
+    .target(
+      name: "ExampleSupport",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzTCP", "ByzUCX", "ExampleData",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], path: "Examples/ExampleSupport", swiftSettings: settings),
+    .executableTarget(
+      name: "actor-demo",
+      dependencies: [
+        "ByzKit", "ByzLaunch", "ByzTCP", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/actor-demo", swiftSettings: settings),
     .executableTarget(
       name: "ps-mnist",
       dependencies: [
-        "ByzKit", "ExampleData",
+        "ByzKit", "ByzLaunch", "ExampleSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Crypto", package: "swift-crypto"),
       ], path: "Examples/ps-mnist", swiftSettings: settings),
+    .executableTarget(
+      name: "p2p-mnist",
+      dependencies: [
+        "ByzKit", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/p2p-mnist", swiftSettings: settings),
+    .executableTarget(
+      name: "distributed-mnist",
+      dependencies: [
+        "ByzKit", "ByzLaunch", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/distributed-mnist", swiftSettings: settings),
     // Speed: every rule beside its yardsticks.
     .executableTarget(
       name: "byzkit-bench",
@@ -169,5 +197,11 @@ let package = Package(
         "ByzAuthentication", "ByzKit", "ByzKitTool", "ByzLaunch", "ByzRuntime", "ByzTCP",
       ],
       swiftSettings: settings),
+    .testTarget(
+      name: "ExampleTests",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzTCP", "actor-demo", "ps-mnist", "p2p-mnist",
+        "distributed-mnist",
+      ], path: "Tests/ExampleTests", swiftSettings: settings),
   ]
 )
