@@ -3,8 +3,8 @@ import ByzWorkerSupport
 import Distributed
 import Testing
 
-// What stands between a line "// snippet: NAME" and a line "// end" is in README.md too, word for word:
-// scripts/update-readme copies it there, and --check compares.
+// What stands between a line "// snippet: NAME" and a line "// end" is in README.md too, word for
+// word: scripts/update-readme copies it there, and --check compares.
 
 // snippet: Calculator
 distributed actor Calculator: RemoteActor {
@@ -23,7 +23,8 @@ distributed actor Calculator: RemoteActor {
 let registry = Registry(actors: [Calculator.self])
 // end
 
-/// Child processes of these tests; a program of its own calls `runWorkerIfRequested(registry)` first in its `main`.
+/// What child processes of these tests run; a program calls `runWorkerIfRequested(registry)` first in
+/// its `main`.
 enum SnippetWorker: TestWorkerProgram {
   static func run() -> Never {
     runWorkerIfRequested(registry)
@@ -95,7 +96,7 @@ struct ReadmeSnippets {
     // snippet: SwitchingBackends
     func greet(on backend: some WorkerBackend) async throws -> String {
       try await withActorSystem(registry) { system in
-        let calculator = try await system.spawn(Calculator.self, "\(backend.name) actor", on: backend)
+        let calculator = try await system.spawn(Calculator.self, backend.name, on: backend)
         return "\(try await calculator.title()): \(try await calculator.add(10, 20))"
       }
     }
@@ -104,6 +105,6 @@ struct ReadmeSnippets {
     // end
     var greetings: [String] = []
     for backend in backends { greetings.append(try await greet(on: backend)) }
-    #expect(greetings == ["thread actor: 30.0", "process actor: 30.0"])
+    #expect(greetings == ["thread: 30.0", "process: 30.0"])
   }
 }
