@@ -29,7 +29,7 @@ package final class Peer: Sendable {
   package init(
     link: any Link, server: (any CallServer)? = nil, hello: Hello,
     authenticator: (any LinkAuthenticator)? = nil, liveness: Liveness = Liveness(),
-    openTimeout: Duration = .seconds(10)
+    openTimeout: Duration = .seconds(30)
   ) {
     self.link = link
     self.server = server
@@ -96,6 +96,8 @@ package final class Peer: Sendable {
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         handle(.call(id, timeLeft: timeLeft)) { $0.calls[id] = continuation }
+        // Refused: what was not begun here must not begin there.
+        guard shell.withLock({ $0.calls[id] != nil }) else { return }
         link.send(
           Message(
             .call, epoch: epoch, call: id, timeLeft: timeLeft, body: body, segments: segments))
@@ -209,6 +211,8 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
       actions.append { task?.cancel() }
     case .close(let reason):
       actions.append { self.link.close(reason) }
+    case .closeWhenSent(let reason):
+      actions.append { self.link.closeWhenSent(reason) }
     case .ended(let reason):
       shell.endReason = reason
       let (opening, ending, callbacks) = (shell.opening, shell.ending, shell.onEnd)

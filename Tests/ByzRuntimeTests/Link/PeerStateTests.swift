@@ -23,12 +23,18 @@ struct PeerStateTests {
     var state = made()
     _ = state.handle(.started, at: .zero)
     let hello = Message(.hello, epoch: 9, body: Hello.encode(Self.hello(2)))
-    #expect(state.handle(.received(hello), at: .zero).contains { if case .opened = $0 { true } else { false } })
+    let directives = state.handle(.received(hello), at: .zero)
+    #expect(directives.contains { if case .opened = $0 { true } else { false } })
     return state
   }
 
   private func closing(_ directives: [PeerState.Directive]) -> RuntimeError? {
-    for case .close(let reason) in directives { return reason }
+    for directive in directives {
+      switch directive {
+      case .close(let reason), .closeWhenSent(let reason): return reason
+      default: break
+      }
+    }
     return nil
   }
 
@@ -62,7 +68,7 @@ struct PeerStateTests {
     #expect(closing(state.handle(.received(Message(.hello, epoch: 7)), at: .zero)) != nil)
     state = made()
     _ = state.handle(.started, at: .zero)
-    #expect(closing(state.handle(.ticked, at: .seconds(11)))?.code == .deadlineExceeded)
+    #expect(closing(state.handle(.ticked, at: .seconds(31)))?.code == .deadlineExceeded)
   }
 
   @Test("two versions of a type are refused, with both numbers")
@@ -121,9 +127,12 @@ struct PeerStateTests {
     var state = opened()
     _ = state.handle(.call(1, timeLeft: nil), at: .zero)
     let reply = Message(.reply, epoch: 7, call: 1)
-    #expect(state.handle(.received(reply), at: .zero).count == 1)
-    #expect(state.handle(.received(reply), at: .zero).isEmpty)
-    #expect(state.handle(.received(Message(.reply, epoch: 7, call: 99)), at: .zero).isEmpty)
+    let one = state.handle(.received(reply), at: .zero)
+    #expect(one.count == 1)
+    let none = state.handle(.received(reply), at: .zero)
+    #expect(none.isEmpty)
+    let noneMore = state.handle(.received(Message(.reply, epoch: 7, call: 99)), at: .zero)
+    #expect(noneMore.isEmpty)
   }
 
   @Test("a call ends with its deadline although no answer comes, and the other side is told")
@@ -156,9 +165,12 @@ struct PeerStateTests {
   func cancellations() {
     var state = opened()
     _ = state.handle(.call(1, timeLeft: nil), at: .zero)
-    #expect(state.handle(.cancelled(1), at: .zero).isEmpty)
-    #expect(state.handle(.sent(1), at: .zero).count == 1)
-    #expect(state.handle(.cancelled(1), at: .zero).isEmpty)
+    let none = state.handle(.cancelled(1), at: .zero)
+    #expect(none.isEmpty)
+    let one = state.handle(.sent(1), at: .zero)
+    #expect(one.count == 1)
+    let noneMore = state.handle(.cancelled(1), at: .zero)
+    #expect(noneMore.isEmpty)
   }
 
   @Test("a message lost on the way ends the connection at the next ping")
@@ -171,6 +183,52 @@ struct PeerStateTests {
     #expect(closing(state.handle(.received(ping), at: .zero)) == nil)
     ping.body = []
     #expect(closing(state.handle(.received(ping), at: .zero)) != nil)
+  }
+
+  @Test("a message that arrives twice does not hide that another was lost")
+  func lostAndRepeated() {
+    let ping = Message(.ping, epoch: 7, body: [2, 0, 0, 0, 0, 0, 0, 0])
+    var state = opened()
+    for _ in 0..<2 {
+      _ = state.handle(.received(Message(.call, epoch: 7, call: 1)), at: .zero)
+    }
+    #expect(closing(state.handle(.received(ping), at: .zero))?.code == .workerLost)
+    state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .zero)
+    for _ in 0..<2 {
+      _ = state.handle(.received(Message(.reply, epoch: 7, call: 1)), at: .zero)
+    }
+    #expect(closing(state.handle(.received(ping), at: .zero))?.code == .workerLost)
+  }
+
+  @Test("an answer that comes after its call's time is over was not lost")
+  func lateAnswer() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: .seconds(1)), at: .zero)
+    _ = state.handle(.sent(1), at: .zero)
+    let late = Duration.seconds(1) + PeerState.grace
+    #expect(failure(of: 1, in: state.handle(.ticked, at: late))?.code == .deadlineExceeded)
+    _ = state.handle(.received(Message(.reply, epoch: 7, call: 1)), at: late)
+    let ping = Message(.ping, epoch: 7, body: [1, 0, 0, 0, 0, 0, 0, 0])
+    #expect(closing(state.handle(.received(ping), at: late)) == nil)
+  }
+
+  @Test("messages of another life are no sign of life")
+  func otherLife() {
+    var state = opened()
+    for second in 1..<5 {
+      _ = state.handle(.received(Message(.pong, epoch: 8)), at: .seconds(second))
+    }
+    #expect(closing(state.handle(.ticked, at: .seconds(5)))?.code == .workerLost)
+  }
+
+  @Test("a call to a side that takes no more is lost with it, and may be made elsewhere")
+  func otherSideDrains() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .zero)
+    _ = state.handle(.received(Message(.goodbye, epoch: 7)), at: .zero)
+    let refused = state.handle(.call(2, timeLeft: nil), at: .zero)
+    #expect(failure(of: 2, in: refused)?.code == .workerLost)
   }
 
   @Test("draining refuses new calls, and closes when the last one has ended")
@@ -188,9 +246,10 @@ struct PeerStateTests {
   @Test("a number is new once, and the memory of numbers is bounded")
   func seenNumbers() {
     var seen = SeenNumbers()
-    #expect(seen.insert(2) && seen.insert(1) && !seen.insert(1) && !seen.insert(2))
+    let isNew = [2, 1, 1, 2].map { seen.insert($0) }
+    #expect(isNew == [true, true, false, false])
     for number in stride(from: UInt64(10), to: 100_000, by: 2) { _ = seen.insert(number) }
-    #expect(!seen.insert(99_998))
-    #expect(!seen.insert(5))
+    let isNewAgain = [99_998, 5].map { seen.insert($0) }
+    #expect(isNewAgain == [false, false])
   }
 }
