@@ -109,7 +109,7 @@ let package = Package(
     .target(
       name: "ExampleSupport",
       dependencies: [
-        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzTCP", "ByzUCX", "ExampleData",
+        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzTCP", "ByzTensor", "ByzUCX", "ExampleData",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Crypto", package: "swift-crypto"),
       ], path: "Examples/ExampleSupport", swiftSettings: settings),
