@@ -97,6 +97,8 @@ package final class Peer: Sendable {
       try await withCheckedThrowingContinuation { continuation in
         shell.withLock { $0.calls[id] = continuation }
         handle(.call(id, timeLeft: timeLeft))
+        // Refused: what was not begun here must not begin there.
+        guard shell.withLock({ $0.calls[id] != nil }) else { return }
         link.send(
           Message(
             .call, epoch: epoch, call: id, timeLeft: timeLeft, body: body, segments: segments))
@@ -208,6 +210,8 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
       actions.append { task?.cancel() }
     case .close(let reason):
       actions.append { self.link.close(reason) }
+    case .closeWhenSent(let reason):
+      actions.append { self.link.closeWhenSent(reason) }
     case .ended(let reason):
       shell.endReason = reason
       let (opening, ending, callbacks) = (shell.opening, shell.ending, shell.onEnd)
