@@ -100,6 +100,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Crypto", package: "swift-crypto"),
       ], path: "Examples/ps-mnist", swiftSettings: settings),
+    .executableTarget(
+      name: "mpi-ps", dependencies: ["ByzKit", "ByzLaunch", "ByzTCP"], path: "Examples/mpi-ps",
+      swiftSettings: settings),
     // Speed: every rule beside its yardsticks.
     .executableTarget(
       name: "byzkit-bench",
@@ -145,7 +148,8 @@ let package = Package(
       name: "ByzLaunchTests",
       dependencies: [
         "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX",
-        "ByzWorkerSupport",
+        "ByzWorkerSupport", "mpi-ps",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
