@@ -75,7 +75,7 @@ enum MPIParameterServer {
     let model = try SoftmaxRegression(inputs: 8, classes: 3)
     let honest = try (0..<6).map { node in
       let inputs = Tensor<Float>.normal(shape: [64, 8], key: RandomKey(UInt64(node)))
-      let labels = (0..<64).map { inputs[$0 * 8] > 0.5 ? 2 : inputs[$0 * 8 + 1] > 0 ? 1 : 0 }
+      let labels = (0..<64).map { inputs[$0, 0] > 0.5 ? 2 : inputs[$0, 1] > 0 ? 1 : 0 }
       return try HonestNode(
         name: "honest-\(node)", model: model, data: Batch(inputs: inputs, labels: labels),
         batchSize: 16, key: RandomKey(100 + UInt64(node)))
