@@ -14,7 +14,10 @@ let package = Package(
     .library(name: "ByzTCP", targets: ["ByzTCP"]),
     .library(name: "ByzUCX", targets: ["ByzUCX"]),
     .library(name: "ByzLaunch", targets: ["ByzLaunch"]),
+    .executable(name: "actor-demo", targets: ["actor-demo"]),
     .executable(name: "ps-mnist", targets: ["ps-mnist"]),
+    .executable(name: "p2p-mnist", targets: ["p2p-mnist"]),
+    .executable(name: "distributed-mnist", targets: ["distributed-mnist"]),
     .executable(name: "byzkit-bench", targets: ["byzkit-bench"]),
     .executable(name: "byzkit", targets: ["ByzKitTool"]),
   ],
@@ -79,6 +82,15 @@ let package = Package(
       ], swiftSettings: settings),
     // Golden cases: reads and runs them.
     .target(name: "ByzConformance", dependencies: ["ByzKit"], swiftSettings: settings),
+    // Pool, connections and training in virtual time, on hosts and networks that fail.
+    .target(
+      name: "ByzSimulation", dependencies: ["ByzKit", "ByzRuntime", "ByzTensor"],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "byzkit-simulate",
+      dependencies: [
+        "ByzSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Sources/ByzSimulate", swiftSettings: settings),
     // The command line, one file for each command.
     .executableTarget(
       name: "ByzKitTool",
@@ -93,21 +105,46 @@ let package = Package(
     .target(
       name: "ExampleData", path: "Examples/ExampleData", resources: [.copy("mnist5k")],
       swiftSettings: settings),
+    // What the examples share: flags, nodes, reports.
+    .target(
+      name: "ExampleSupport",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzTCP", "ByzTensor", "ByzUCX", "ExampleData",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], path: "Examples/ExampleSupport", swiftSettings: settings),
+    .executableTarget(
+      name: "actor-demo",
+      dependencies: [
+        "ByzKit", "ByzLaunch", "ByzTCP", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/actor-demo", swiftSettings: settings),
     .executableTarget(
       name: "ps-mnist",
       dependencies: [
-        "ByzKit", "ExampleData",
+        "ByzKit", "ByzLaunch", "ExampleSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Crypto", package: "swift-crypto"),
       ], path: "Examples/ps-mnist", swiftSettings: settings),
     .executableTarget(
       name: "mpi-ps", dependencies: ["ByzKit", "ByzLaunch", "ByzTCP"], path: "Examples/mpi-ps",
       swiftSettings: settings),
+    .executableTarget(
+      name: "p2p-mnist",
+      dependencies: [
+        "ByzKit", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/p2p-mnist", swiftSettings: settings),
+    .executableTarget(
+      name: "distributed-mnist",
+      dependencies: [
+        "ByzKit", "ByzLaunch", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/distributed-mnist", swiftSettings: settings),
     // Speed: every rule beside its yardsticks.
     .executableTarget(
       name: "byzkit-bench",
       dependencies: [
-        "ByzKit", "ByzTensor", "CByzBLAS",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzBLAS", "CByzSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/byzkit-bench", swiftSettings: settings),
 
@@ -154,6 +191,8 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
+      name: "ByzSimulationTests", dependencies: ["ByzSimulation"], swiftSettings: settings),
+    .testTarget(
       name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
       swiftSettings: settings),
     .testTarget(
@@ -162,5 +201,11 @@ let package = Package(
         "ByzAuthentication", "ByzKit", "ByzKitTool", "ByzLaunch", "ByzRuntime", "ByzTCP",
       ],
       swiftSettings: settings),
+    .testTarget(
+      name: "ExampleTests",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzTCP", "actor-demo", "ps-mnist", "p2p-mnist",
+        "distributed-mnist",
+      ], path: "Tests/ExampleTests", swiftSettings: settings),
   ]
 )

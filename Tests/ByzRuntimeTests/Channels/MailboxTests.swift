@@ -43,6 +43,18 @@ struct MailboxTests {
     }
   }
 
+  @Test("an actor that waits for mail, or for room, answers other calls (ByzPy's is blocked)")
+  func waiting() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      let postman = try await system.spawn(Postman.self, 0, on: MemoryBackend(registry: registry))
+      let address = try await postman.open("in")
+      // Neither ends before the other: there is room for four.
+      async let received = postman.received(9)
+      try await postman.deliver(9, to: address)
+      #expect(try await received == (0..<9).map(String.init))
+    }
+  }
+
   @Test("a full mailbox makes senders wait, also in another process")
   func backPressure() async throws {
     try await withActorSystem(registry) { (system) async throws -> Void in
