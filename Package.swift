@@ -126,6 +126,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Examples/ps-mnist", swiftSettings: settings),
     .executableTarget(
+      name: "mpi-ps", dependencies: ["ByzKit", "ByzLaunch", "ByzTCP"], path: "Examples/mpi-ps",
+      swiftSettings: settings),
+    .executableTarget(
       name: "p2p-mnist",
       dependencies: [
         "ByzKit", "ExampleSupport",
@@ -182,7 +185,8 @@ let package = Package(
       name: "ByzLaunchTests",
       dependencies: [
         "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX",
-        "ByzWorkerSupport",
+        "ByzWorkerSupport", "mpi-ps",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
