@@ -91,6 +91,13 @@ let package = Package(
       dependencies: [
         "ByzSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/ByzSimulate", swiftSettings: settings),
+    // Pools and training on processes and sockets that fail.
+    .executableTarget(
+      name: "byzkit-faults",
+      dependencies: [
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "CByzSystem",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Sources/ByzFaults", swiftSettings: settings),
     // The command line, one file for each command.
     .executableTarget(
       name: "ByzKitTool",
