@@ -109,7 +109,7 @@ let package = Package(
     .target(
       name: "ExampleSupport",
       dependencies: [
-        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzTCP", "ByzUCX", "ExampleData",
+        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzTCP", "ByzTensor", "ByzUCX", "ExampleData",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Crypto", package: "swift-crypto"),
       ], path: "Examples/ExampleSupport", swiftSettings: settings),
@@ -141,7 +141,7 @@ let package = Package(
     .executableTarget(
       name: "byzkit-bench",
       dependencies: [
-        "ByzKit", "ByzTensor", "CByzBLAS",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzBLAS", "CByzSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/byzkit-bench", swiftSettings: settings),
 

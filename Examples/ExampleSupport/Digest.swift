@@ -1,4 +1,4 @@
-package import ByzKit
+import ByzTensor
 import Crypto
 import Foundation
 
@@ -12,7 +12,7 @@ extension Array where Element == Tensor<Float> {
           hash.update(bufferPointer: UnsafeRawBufferPointer(elements))
         } else {
           for element in elements {
-            withUnsafeBytes(of: element.bitPattern.littleEndian) { hash.update(bufferPointer: $0) }
+            Swift.withUnsafeBytes(of: element.bitPattern.littleEndian) { hash.update(bufferPointer: $0) }
           }
         }
       }

@@ -1,4 +1,4 @@
-import ArgumentParser
+internal import ArgumentParser
 package import ByzKit
 
 /// A training run as flags describe it, before any data is read.

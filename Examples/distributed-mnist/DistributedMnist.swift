@@ -87,7 +87,7 @@ struct DistributedMnist: Program {
 
   /// The address with the port that servers listen on by default, if it has none.
   private static func withPort(_ text: String) -> String {
-    guard let scheme = text.range(of: "://") else { return text }
+    guard let scheme = text.firstRange(of: "://") else { return text }
     let host = text[scheme.upperBound...]
     // A colon inside of brackets is the address's own.
     let tail = host.lastIndex(of: "]").map { host[$0...] } ?? host

@@ -40,12 +40,3 @@ extension UCXBackend: LinkBackend {
     try await UCXLink.connect(to: address, options: options)
   }
 }
-
-extension UCXBackend: LinkBackend {}
-
-extension WorkerBackend where Self == UCXBackend {
-  /// A worker that listens over UCX at `host:port`.
-  public static func ucx(_ address: String, _ options: UCXOptions = UCXOptions()) -> UCXBackend {
-    UCXBackend(address, options: options)
-  }
-}
