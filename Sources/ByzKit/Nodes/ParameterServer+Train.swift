@@ -32,8 +32,9 @@ extension ParameterServer {
   ///   - total: the rounds that shall be over in the end.
   ///   - pool: whose workers compute; the calling task if nil.
   ///   - plan: where checkpoints go; none are written if nil.
+  ///   - isolation: the caller's, in which `body` runs.
   ///   - body: called after each round with its report and the server as it is then.
-  /// - Throws: as ``round(on:)``; what writing a checkpoint throws; what `body` throws. The rounds that are over stay.
+  /// - Throws: as ``round(on:chunkSize:)``; what writing a checkpoint throws; what `body` throws. The rounds that are over stay.
   public mutating func train(
     rounds total: Int, on pool: ActorPool? = nil, keeping plan: CheckpointPlan? = nil,
     isolation: isolated (any Actor)? = #isolation,

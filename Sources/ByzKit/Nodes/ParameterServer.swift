@@ -79,7 +79,7 @@ public struct ParameterServer: Sendable {
   /// Runs the next round with exactly the nodes that took part in a recorded one, and waits for all of them: parameters and
   /// optimizer have the same bits after it as after the recorded round, whatever the pool.
   ///
-  /// - Throws: ``ReplayError`` when the record does not fit or a participant fails now, else as ``round(on:)``; the server is
+  /// - Throws: ``ReplayError`` when the record does not fit or a participant fails now, else as ``round(on:chunkSize:)``; the server is
   ///   unchanged then.
   @discardableResult
   public mutating func replay(

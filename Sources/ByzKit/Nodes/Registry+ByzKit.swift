@@ -21,7 +21,7 @@ extension Registry {
 /// }
 /// ```
 ///
-/// In a process that a ``ProcessBackend`` started it serves that process and never returns; in any other it returns at once. Nothing
+/// In a process that a `ProcessBackend` started it serves that process and never returns; in any other it returns at once. Nothing
 /// in a worker may need the main actor, since the main thread only waits.
 ///
 /// - Parameter registry: the program's own actors, subtasks, values and errors; the library's are added.

@@ -170,6 +170,8 @@ public final class ByzActorSystem: DistributedActorSystem {
 /// - Parameters:
 ///   - registry: the actors that may be spawned elsewhere, and the errors that arrive as what they are.
 ///   - liveness: when a silent process counts as lost.
+///   - isolation: the caller's, in which `body` runs.
+///   - body: what the system is for.
 public func withActorSystem<Result>(
   _ registry: Registry, liveness: Liveness = Liveness(),
   isolation: isolated (any Actor)? = #isolation,

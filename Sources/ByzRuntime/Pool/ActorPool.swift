@@ -98,6 +98,8 @@ public final class ActorPool: Sendable {
 ///   - configurations: the workers.
 ///   - registry: the errors that arrive from other processes as what they are.
 ///   - liveness: when a silent process counts as lost.
+///   - isolation: the caller's, in which `body` runs.
+///   - body: what the pool is for.
 /// - Throws: what `body` throws; ``RuntimeError/Code/invalidConfiguration`` when there is no
 ///   worker, a count is below 1 or two configurations share a name; what a backend throws when it
 ///   cannot make a worker.
