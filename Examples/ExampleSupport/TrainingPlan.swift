@@ -92,7 +92,8 @@ extension TrainingPlan {
     }
     do {
       return try entry.make(specification.parameters)
-    } catch CatalogError.missingParameter(let name) {
+    } catch {
+      guard case .missingParameter(let name) = error else { throw error }
       throw UsageError(
         "--\(flag) \(entry.name) needs \(name): write --\(flag) \(entry.name):\(name)=… with a "
           + "value that is \(entry.parameters.first { $0.name == name }?.range ?? "in its range").")
