@@ -82,6 +82,15 @@ let package = Package(
       ], swiftSettings: settings),
     // Golden cases: reads and runs them.
     .target(name: "ByzConformance", dependencies: ["ByzKit"], swiftSettings: settings),
+    // Pool, connections and training in virtual time, on hosts and networks that fail.
+    .target(
+      name: "ByzSimulation", dependencies: ["ByzKit", "ByzRuntime", "ByzTensor"],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "byzkit-simulate",
+      dependencies: [
+        "ByzSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Sources/ByzSimulate", swiftSettings: settings),
     // The command line, one file for each command.
     .executableTarget(
       name: "ByzKitTool",
@@ -132,7 +141,7 @@ let package = Package(
     .executableTarget(
       name: "byzkit-bench",
       dependencies: [
-        "ByzKit", "ByzTensor", "CByzBLAS",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzBLAS", "CByzSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/byzkit-bench", swiftSettings: settings),
 
@@ -177,6 +186,8 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
+    .testTarget(
+      name: "ByzSimulationTests", dependencies: ["ByzSimulation"], swiftSettings: settings),
     .testTarget(
       name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
       swiftSettings: settings),

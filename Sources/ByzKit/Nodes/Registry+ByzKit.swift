@@ -4,6 +4,7 @@ import ByzTensor
 extension Registry {
   /// What the library itself needs of a worker: its rules' and nodes' subtasks, the nodes, and its errors.
   public static let byzKit = Registry(
+    actors: [GossipHost.self],
     subtasks: [MeasureSubtask.self, CombineSubtask.self, GradientSubtask.self],
     values: [HonestNode.self],
     errors: [AggregationError.self, ModelError.self, TensorError.self])

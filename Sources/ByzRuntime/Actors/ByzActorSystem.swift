@@ -31,6 +31,8 @@ public final class ByzActorSystem: DistributedActorSystem {
   package let liveness: Liveness
   private let requiresSameBits: Bool
   let state = Monitor(State())
+  /// The methods that other processes have called.
+  let targets = Monitor(CheckedTargets())
 
   struct State: Sendable {
     /// The actors of this process: those that others spawned are kept here, the rest by their owners.

@@ -77,6 +77,8 @@ package struct PeerState {
   /// Whether nothing is left to do but to send what is queued.
   private var isClosing = false
   private var calls: [UInt64: Call] = [:]
+  /// Calls that have ended here, and that the other side still answers.
+  private var overdue: Set<UInt64> = []
   private var serving: [UInt64: Time?] = [:]
   private var begun = SeenNumbers()
   private var startTime: Time = .zero
@@ -94,7 +96,7 @@ package struct PeerState {
   ///   - openTimeout: how long the other side may take to say hello.
   package init(
     hello: Hello, epoch: UInt32, authenticator: (any LinkAuthenticator)? = nil,
-    liveness: Liveness = Liveness(), openTimeout: Duration = .seconds(10),
+    liveness: Liveness = Liveness(), openTimeout: Duration = .seconds(30),
     encode: @escaping @Sendable (Hello) -> [UInt8],
     decode: @escaping @Sendable ([UInt8]) throws -> Hello
   ) {
@@ -141,11 +143,11 @@ package struct PeerState {
     case .started: return start(now)
     case .received(let message): return receive(message, now)
     case .call(let id, let timeLeft):
+      if phase == .open, otherIsDraining, !isDraining {
+        // As good as gone, and the call has not begun: it may be made elsewhere.
+        return [.complete(id, .failure(RuntimeError(.workerLost, "The other side takes no more calls.")))]
+      }
       guard isOpen else {
-        // Who drains there is as good as lost: the call may be made elsewhere.
-        if otherIsDraining, !isDraining {
-          return [.complete(id, .failure(RuntimeError(.workerLost, "The other side is ending.")))]
-        }
         return [.complete(id, .failure(RuntimeError(.stopped, "The connection takes no more calls.")))]
       }
       calls[id] = Call(deadline: timeLeft.map { now + $0 })
@@ -228,6 +230,7 @@ extension PeerState {
     }
     peerEpoch = message.epoch
     phase = .open
+    lastHeard = now
     nextPing = now + liveness.interval
     return [.opened(other)]
   }
@@ -241,15 +244,15 @@ extension PeerState {
   }
 
   private mutating func receive(_ message: Message, _ now: Time) -> [Directive] {
-    lastHeard = now
     switch phase {
     case .authenticating: return authenticate(message)
     case .greeting: return meet(message, now)
     case .created, .ended: return []
     case .open: break
     }
-    // Of another life of this connection, whatever it says.
+    // Of another life of this connection, whatever it says: no sign of life either.
     guard message.epoch == epoch else { return [] }
+    lastHeard = now
     switch message.kind {
     case .hello, .authentication:
       return end(RuntimeError(.malformedMessage, "A second \(message.kind) arrived."))
@@ -262,15 +265,19 @@ extension PeerState {
     case .release:
       return []
     case .call:
+      // A copy is none of those that were sent: counted, it would hide that another was lost.
+      guard begun.insert(message.call) else { return [] }
       received += 1
       // Its answer would not be sent any more; that it was lost is what the other side will find.
       guard !isClosing else { return [] }
-      guard begun.insert(message.call) else { return [] }
       serving[message.call] = .some(message.timeLeft.map { now + $0 })
       return [.serve(message)]
     case .reply, .failure:
+      guard calls.removeValue(forKey: message.call) != nil else {
+        if overdue.remove(message.call) != nil { received += 1 }
+        return []
+      }
       received += 1
-      guard calls.removeValue(forKey: message.call) != nil else { return [] }
       return [.complete(message.call, .success(message))] + closeIfDrained()
     case .cancel:
       return serving[message.call] != nil ? [.cancelServing(message.call)] : []
@@ -303,6 +310,7 @@ extension PeerState {
     for (id, call) in calls.sorted(by: { $0.key < $1.key }) {
       guard let deadline = call.deadline, now >= deadline + Self.grace else { continue }
       calls[id] = nil
+      overdue.insert(id)
       if call.isSent && !call.isCancelled { directives.append(outgoing(.cancel, call: id)) }
       directives.append(
         .complete(id, .failure(RuntimeError(.deadlineExceeded, "The answer did not come in time."))))
@@ -340,6 +348,7 @@ extension PeerState {
     let lost = calls.keys.sorted().map { Directive.complete($0, .failure(error)) }
     let abandoned = serving.keys.sorted().map(Directive.cancelServing)
     calls = [:]
+    overdue = []
     serving = [:]
     return lost + abandoned + [.ended(reason)]
   }

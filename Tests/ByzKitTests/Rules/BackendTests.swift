@@ -40,9 +40,9 @@ struct BackendTests {
     let vectors = PoolTests.vectors(Float.self, d: 4 * 2048)
     let rules: [any Rule] = [MultiKrum(f: 2, q: 5), TrimmedMean(f: 2), GeometricMedian()]
     let expected = try rules.map { try $0.outputs(vectors) }
-    try await withActorPool(.testProcesses(3), .threads(1)) { (pool) async throws -> Void in
+    try await withActorPool(.testProcesses(3, name: "mortal"), .threads(1)) { (pool) async throws -> Void in
       for round in 0..<12 {
-        if round % 4 == 1, let victim = children().randomElement() { kill(victim, SIGKILL) }
+        if round % 4 == 1, let victim = workers(named: "mortal").randomElement() { kill(victim, SIGKILL) }
         let rule = rules[round % rules.count]
         let actual = try await rule.outputs(vectors, on: pool, chunkSize: 512)
         #expect(hasSameBits(actual, expected[round % rules.count]), "\(rule)")
@@ -60,31 +60,30 @@ struct BackendTests {
       return server.parameters
     }
     let expected = try await train(on: nil)
-    try await withActorPool(.testProcesses(2)) { (pool) async throws -> Void in
+    try await withActorPool(.testProcesses(2, name: "learner")) { (pool) async throws -> Void in
       let actual = try await train(on: pool)
       #expect(actual.hasSameBits(as: expected))
-      for victim in children() { kill(victim, SIGKILL) }
+      for victim in workers(named: "learner") { kill(victim, SIGKILL) }
       let again = try await train(on: pool)
       #expect(again.hasSameBits(as: expected))
     }
   }
 
-  /// The child processes of this one that are workers.
-  private func children() -> [pid_t] {
+  /// The child processes whose workers' names begin with `name`; other tests have children, too.
+  private func workers(named name: String) -> [pid_t] {
     guard let folder = opendir("/proc") else { return [] }
     defer { closedir(folder) }
     var found: [pid_t] = []
     while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) {
-        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      let number = withUnsafeBytes(of: entry.pointee.d_name) {
+        pid_t(String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self))
       }
-      guard let number = pid_t(name), let file = fopen("/proc/\(number)/stat", "r") else { continue }
+      guard let number, let file = fopen("/proc/\(number)/cmdline", "r") else { continue }
       defer { fclose(file) }
-      var line = [CChar](repeating: 0, count: 512)
-      guard fgets(&line, 512, file) != nil else { continue }
-      let fields = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        .split(separator: ")").last?.split(separator: " ")
-      if let parent = fields?.dropFirst().first, pid_t(parent) == getpid() { found.append(number) }
+      var line = [UInt8](repeating: 0, count: 512)
+      let count = fread(&line, 1, line.count, file)
+      let words = line.prefix(count).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      if words.first == "byzkit-worker", words.last?.hasPrefix(name) == true { found.append(number) }
     }
     return found
   }

@@ -115,6 +115,18 @@ struct ActorTests {
     }
   }
 
+  @Test("an actor goes with the connection it was made for (ByzPy's live for ever)")
+  func lifetime() async throws {
+    let backend = MemoryBackend(registry: Registry(actors: [Mortal.self]))
+    try await withActorSystem(testRegistry) { (system) async throws -> Void in
+      let actor = try await system.spawn(Mortal.self, 0, on: backend)
+      backend.breakLinks()
+      // The actor's own end, not its stand-in's, which is here until the scope ends.
+      await Mortal.end.wait()
+      withExtendedLifetime(actor) {}
+    }
+  }
+
   @Test("an actor can be handed a reference to another, and call it")
   func references() async throws {
     try await withActorSystem(testRegistry) { (system) async throws -> Void in
@@ -219,4 +231,14 @@ struct TargetTests {
       #expect(try await calculator.add(1, 2) == 3)
     }
   }
+}
+
+/// Tells of its end.
+distributed actor Mortal: RemoteActor {
+  typealias ActorSystem = ByzActorSystem
+  static let end = Signal()
+
+  init(_ arguments: Int, actorSystem: ByzActorSystem) { self.actorSystem = actorSystem }
+
+  deinit { Self.end.send() }
 }

@@ -68,7 +68,7 @@ struct PeerStateTests {
     #expect(closing(state.handle(.received(Message(.hello, epoch: 7)), at: .zero)) != nil)
     state = made()
     _ = state.handle(.started, at: .zero)
-    #expect(closing(state.handle(.ticked, at: .seconds(11)))?.code == .deadlineExceeded)
+    #expect(closing(state.handle(.ticked, at: .seconds(31)))?.code == .deadlineExceeded)
   }
 
   @Test("two versions of a type are refused, with both numbers")
@@ -183,6 +183,52 @@ struct PeerStateTests {
     #expect(closing(state.handle(.received(ping), at: .zero)) == nil)
     ping.body = []
     #expect(closing(state.handle(.received(ping), at: .zero)) != nil)
+  }
+
+  @Test("a message that arrives twice does not hide that another was lost")
+  func lostAndRepeated() {
+    let ping = Message(.ping, epoch: 7, body: [2, 0, 0, 0, 0, 0, 0, 0])
+    var state = opened()
+    for _ in 0..<2 {
+      _ = state.handle(.received(Message(.call, epoch: 7, call: 1)), at: .zero)
+    }
+    #expect(closing(state.handle(.received(ping), at: .zero))?.code == .workerLost)
+    state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .zero)
+    for _ in 0..<2 {
+      _ = state.handle(.received(Message(.reply, epoch: 7, call: 1)), at: .zero)
+    }
+    #expect(closing(state.handle(.received(ping), at: .zero))?.code == .workerLost)
+  }
+
+  @Test("an answer that comes after its call's time is over was not lost")
+  func lateAnswer() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: .seconds(1)), at: .zero)
+    _ = state.handle(.sent(1), at: .zero)
+    let late = Duration.seconds(1) + PeerState.grace
+    #expect(failure(of: 1, in: state.handle(.ticked, at: late))?.code == .deadlineExceeded)
+    _ = state.handle(.received(Message(.reply, epoch: 7, call: 1)), at: late)
+    let ping = Message(.ping, epoch: 7, body: [1, 0, 0, 0, 0, 0, 0, 0])
+    #expect(closing(state.handle(.received(ping), at: late)) == nil)
+  }
+
+  @Test("messages of another life are no sign of life")
+  func otherLife() {
+    var state = opened()
+    for second in 1..<5 {
+      _ = state.handle(.received(Message(.pong, epoch: 8)), at: .seconds(second))
+    }
+    #expect(closing(state.handle(.ticked, at: .seconds(5)))?.code == .workerLost)
+  }
+
+  @Test("a call to a side that takes no more is lost with it, and may be made elsewhere")
+  func otherSideDrains() {
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .zero)
+    _ = state.handle(.received(Message(.goodbye, epoch: 7)), at: .zero)
+    let refused = state.handle(.call(2, timeLeft: nil), at: .zero)
+    #expect(failure(of: 2, in: refused)?.code == .workerLost)
   }
 
   @Test("draining refuses new calls, and closes when the last one has ended")
