@@ -93,7 +93,7 @@ extension TrainingPlan {
     do {
       return try entry.make(specification.parameters)
     } catch {
-      guard case .missingParameter(let name)? = error as? CatalogError else { throw error }
+      guard case .missingParameter(let name) = error else { throw error }
       throw UsageError(
         "--\(flag) \(entry.name) needs \(name): write --\(flag) \(entry.name):\(name)=… with a "
           + "value that is \(entry.parameters.first { $0.name == name }?.range ?? "in its range").")

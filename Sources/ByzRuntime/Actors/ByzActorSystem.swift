@@ -128,7 +128,18 @@ public final class ByzActorSystem: DistributedActorSystem {
       link: link, server: WorkerHost(system: self),
       hello: hello(namesBLAS: !backend.isSameProgram),
       authenticator: backend.authenticator, liveness: liveness)
-    let other = try await peer.open()
+    let other: Hello
+    do {
+      other = try await peer.open()
+    } catch let error as RuntimeError where error.code == .workerLost && !backend.isSameProgram {
+      // Who refuses a stranger does not tell them why.
+      throw RuntimeError(
+        .workerLost,
+        """
+        \(error.message) It had not introduced itself: it may want a token, or another one, or be \
+        no worker.
+        """, cause: error.cause)
+    }
     try adopt(peer, as: other.host)
     return peer
   }
