@@ -12,7 +12,12 @@ let package = Package(
   products: [
     .library(name: "ByzKit", targets: ["ByzKit"]),
     .library(name: "ByzTCP", targets: ["ByzTCP"]),
+    .library(name: "ByzUCX", targets: ["ByzUCX"]),
+    .library(name: "ByzLaunch", targets: ["ByzLaunch"]),
+    .executable(name: "actor-demo", targets: ["actor-demo"]),
     .executable(name: "ps-mnist", targets: ["ps-mnist"]),
+    .executable(name: "p2p-mnist", targets: ["p2p-mnist"]),
+    .executable(name: "distributed-mnist", targets: ["distributed-mnist"]),
     .executable(name: "byzkit-bench", targets: ["byzkit-bench"]),
     .executable(name: "byzkit", targets: ["ByzKitTool"]),
   ],
@@ -24,6 +29,9 @@ let package = Package(
     // Only ByzTCP uses them.
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    // Only programs that host workers use them: byzkit worker.
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
   ],
   targets: [
     // Kernels in C: what touches all n·d numbers, in three variants chosen at run time.
@@ -56,8 +64,22 @@ let package = Package(
         .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: settings),
+    // UCX, loaded at run time.
+    .target(name: "CByzUCX", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // Links over fast networks.
+    .target(
+      name: "ByzUCX",
+      dependencies: ["ByzAuthentication", "ByzRuntime", "ByzTensor", "CByzSystem", "CByzUCX"],
+      swiftSettings: settings),
     // Rules, attacks, models, data, parameter server.
     .target(name: "ByzKit", dependencies: ["ByzRuntime"], swiftSettings: settings),
+    // Backends by name, and what launchers tell: for command lines.
+    .target(
+      name: "ByzLaunch",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzRuntime", "ByzTCP", "ByzUCX",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+      ], swiftSettings: settings),
     // Golden cases: reads and runs them.
     .target(name: "ByzConformance", dependencies: ["ByzKit"], swiftSettings: settings),
     // Pool, connections and training in virtual time, on hosts and networks that fail.
@@ -80,26 +102,56 @@ let package = Package(
     .executableTarget(
       name: "ByzKitTool",
       dependencies: [
-        "ByzConformance", "ByzKit",
+        "ByzAuthentication", "ByzConformance", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP",
+        "ByzUCX",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
 
     // The bundled MNIST images.
     .target(
       name: "ExampleData", path: "Examples/ExampleData", resources: [.copy("mnist5k")],
       swiftSettings: settings),
+    // What the examples share: flags, nodes, reports.
+    .target(
+      name: "ExampleSupport",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzTCP", "ByzTensor", "ByzUCX", "ExampleData",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], path: "Examples/ExampleSupport", swiftSettings: settings),
+    .executableTarget(
+      name: "actor-demo",
+      dependencies: [
+        "ByzKit", "ByzLaunch", "ByzTCP", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/actor-demo", swiftSettings: settings),
     .executableTarget(
       name: "ps-mnist",
       dependencies: [
-        "ByzKit", "ExampleData",
+        "ByzKit", "ByzLaunch", "ExampleSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Crypto", package: "swift-crypto"),
       ], path: "Examples/ps-mnist", swiftSettings: settings),
+    .executableTarget(
+      name: "mpi-ps", dependencies: ["ByzKit", "ByzLaunch", "ByzTCP"], path: "Examples/mpi-ps",
+      swiftSettings: settings),
+    .executableTarget(
+      name: "p2p-mnist",
+      dependencies: [
+        "ByzKit", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/p2p-mnist", swiftSettings: settings),
+    .executableTarget(
+      name: "distributed-mnist",
+      dependencies: [
+        "ByzKit", "ByzLaunch", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/distributed-mnist", swiftSettings: settings),
     // Speed: every rule beside its yardsticks.
     .executableTarget(
       name: "byzkit-bench",
       dependencies: [
-        "ByzKit", "ByzTensor", "CByzBLAS",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzBLAS", "CByzSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/byzkit-bench", swiftSettings: settings),
 
@@ -109,7 +161,8 @@ let package = Package(
       name: "ByzTensorTests", dependencies: ["ByzTensor", "CByzKernels", "CByzSystem"],
       swiftSettings: settings),
     .testTarget(
-      name: "ByzKitTests", dependencies: ["ByzKit", "ByzRuntime", "ByzTensor", "ByzTestSupport", "ByzWorkerSupport"],
+      name: "ByzKitTests",
+      dependencies: ["ByzKit", "ByzRuntime", "ByzTensor", "ByzTestSupport", "ByzWorkerSupport"],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),
@@ -132,11 +185,34 @@ let package = Package(
       dependencies: ["ByzTCP", "ByzAuthentication", "ByzRuntime", "ByzTensor"],
       exclude: ["Certificates"], swiftSettings: settings),
     .testTarget(
+      name: "ByzUCXTests",
+      dependencies: ["ByzUCX", "ByzAuthentication", "ByzRuntime", "ByzTensor", "CByzUCX"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "ByzLaunchTests",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX",
+        "ByzWorkerSupport", "mpi-ps",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
       name: "ByzSimulationTests", dependencies: ["ByzSimulation"], swiftSettings: settings),
     .testTarget(
       name: "ByzConformanceTests", dependencies: ["ByzConformance", "ByzKit"],
       swiftSettings: settings),
     .testTarget(
-      name: "ByzKitToolTests", dependencies: ["ByzKitTool", "ByzKit"], swiftSettings: settings),
+      name: "ByzKitToolTests",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzKitTool", "ByzLaunch", "ByzRuntime", "ByzTCP",
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "ExampleTests",
+      dependencies: [
+        "ByzAuthentication", "ByzKit", "ByzTCP", "actor-demo", "ps-mnist", "p2p-mnist",
+        "distributed-mnist",
+      ], path: "Tests/ExampleTests", swiftSettings: settings),
   ]
 )

@@ -160,12 +160,14 @@ extension Check {
 enum BenchmarkError: Error, CustomStringConvertible {
   case noCall(row: String, way: Way)
   case wrong(row: String, data: DataKind, way: Way, error: Double)
+  case server(String)
 
   var description: String {
     switch self {
     case .noCall(let row, let way): "\(row) cannot be called this way: \(way.rawValue)"
     case .wrong(let row, let data, let way, let error):
       "\(row), \(data.rawValue), \(way.rawValue): the answer is wrong by \(error) times what is allowed"
+    case .server(let message): "The server of the rows over TCP did not start: \(message)"
     }
   }
 }

@@ -10,7 +10,7 @@ struct ByzKitTool: AsyncParsableCommand {
     version: "byzkit \(toolVersion)",
     subcommands: [
       Version.self, Doctor.self, List.self, Aggregate.self, AttackCommand.self,
-      ConformanceCommand.self,
+      ConformanceCommand.self, WorkerCommand.self,
     ])
 }
 
@@ -20,6 +20,8 @@ let toolVersion = "0.1.0"
 @main
 enum Main {
   static func main() async {
+    // Pools of processes run this program again.
+    runWorkerIfRequested()
     Interruption.prepare()
     let command: any ParsableCommand
     do {

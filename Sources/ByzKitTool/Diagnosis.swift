@@ -33,9 +33,12 @@ struct Diagnosis: Encodable {
   let numa: LibraryProbe
   let cuda: LibraryProbe
   let ucx: LibraryProbe
+  /// A round trip over each backend.
+  let backends: [BackendProbe]
   let missing: [Missing]
 
-  init() {
+  init(backends: [BackendProbe]) {
+    self.backends = backends
     let information = ProcessorInformation()
     version = toolVersion
     processor = information.name
@@ -98,6 +101,10 @@ struct Diagnosis: Encodable {
       ("threads", "\(threads)"),
       ("NUMA", numa.text), ("CUDA", cuda.text), ("UCX", ucx.text),
     ].map { $0.padding(to: 12) + $1 }
+    lines.append("Backends:")
+    for backend in backends {
+      lines += ["  \(backend.name.padding(to: 10))\(backend.text)", "    needs \(backend.needs)"]
+    }
     lines.append(missing.isEmpty ? "Nothing is missing." : "Missing:")
     for item in missing {
       lines += ["  \(item.what): \(item.why)", "    \(item.remedy)"]

@@ -71,10 +71,11 @@ extension ListEntry {
 
   /// What subtasks can run on.
   static var backends: [ListEntry] {
-    let thread = ThreadBackend()
-    let capabilities = thread.capabilities.map(\.description).sorted().joined(separator: ", ")
-    return [
-      ListEntry(name: thread.name, summary: "threads of this process; offers \(capabilities)")
+    [
+      ListEntry(name: "thread", summary: "threads of this process; several: thread*4"),
+      ListEntry(name: "process", summary: "child processes of this one; several: process*2"),
+      ListEntry(name: "tcp://host:port", summary: "a host that runs 'byzkit worker' or its own"),
+      ListEntry(name: "ucx://host:port", summary: "the same over UCX, for trusted fabrics"),
     ]
   }
 }

@@ -136,7 +136,7 @@ extension Endpoint {
       caller(result)
     case .serve(let message): serveOnce(message)
     case .cancelServing(let id): cancelServing(id)
-    case .close(let reason):
+    case .close(let reason), .closeWhenSent(let reason):
       // The plant leaves the line open for what the lost worker may still say.
       if world.plant == .retryKeepsAssignment, reason.code == .workerLost { return }
       cable.close(by: side, reason)

@@ -25,6 +25,8 @@ final class LinkHandler: ChannelInboundHandler {
 
   private var outgoing = Outgoing()
   private var isWriting = false
+  /// Why the connection ends when everything has been written.
+  private var lastWord: RuntimeError?
 
   private var isAuthenticated: Bool
   private var hasFirstMessage = false
@@ -279,6 +281,20 @@ final class LinkHandler: ChannelInboundHandler {
     context.fireChannelWritabilityChanged()
   }
 
+  /// Ends the connection once everything has been written.
+  func finishWhenWritten(_ reason: RuntimeError) {
+    lastWord = reason
+    write()
+  }
+
+  private func finishAfterWrites(_ reason: RuntimeError, _ context: ChannelHandlerContext) {
+    lastWord = nil
+    // Behind all others, so that it succeeds when they have.
+    let done = context.eventLoop.makePromise(of: Void.self)
+    done.futureResult.assumeIsolated().whenComplete { _ in self.finish(reason) }
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: done)
+  }
+
   /// Writes what the channel takes.
   func write() {
     // Writing can make the channel writable again, which comes back here.
@@ -297,5 +313,6 @@ final class LinkHandler: ChannelInboundHandler {
     if outgoing.byteCount > 0, context.channel.isWritable {
       context.eventLoop.assumeIsolated().execute { self.write() }
     }
+    if outgoing.byteCount == 0, let lastWord { finishAfterWrites(lastWord, context) }
   }
 }

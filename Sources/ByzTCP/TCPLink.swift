@@ -24,6 +24,8 @@ package final class TCPLink: Link {
     var lastWriter = 0
     /// Why the link is closed.
     var closure: RuntimeError?
+    /// Whether it closes when what is queued has been written.
+    var isFinishing = false
 
     mutating func takeWriters() -> [CheckedContinuation<Void, any Error>] {
       defer { writers = [:] }
@@ -46,7 +48,7 @@ package final class TCPLink: Link {
     // Encoded by the thread that sends, which leaves the event loop to its sockets.
     let outgoing = OutgoingMessage(message)
     let fetch = state.withLock { state in
-      guard state.closure == nil else { return false }
+      guard state.closure == nil, !state.isFinishing else { return false }
       state.fresh.append(outgoing)
       state.queuedByteCount += outgoing.byteCount
       defer { state.isFetchDue = true }
@@ -98,6 +100,11 @@ package final class TCPLink: Link {
     // From within `receive`, no further message follows.
     if eventLoop.inEventLoop { handler.value.stopReceiving() }
     eventLoop.execute { self.handler.value.finish(reason) }
+  }
+
+  package func closeWhenSent(_ reason: RuntimeError) {
+    state.withLock { $0.isFinishing = true }
+    eventLoop.execute { self.handler.value.finishWhenWritten(reason) }
   }
 
   package func authenticated() {

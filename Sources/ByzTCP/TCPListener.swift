@@ -22,11 +22,22 @@ package func withTCPListener<Result>(
   accept: @escaping @Sendable (any Link, (any LinkAuthenticator)?) -> Void,
   body: (TCPAddress) async throws -> Result
 ) async throws -> Result {
+  try await withTCPListener(
+    on: address, options: options, accept: accept, listening: { bound, _ in try await body(bound) })
+}
+
+/// The same; `listening` is handed what stops listening too, while the connections there are stay.
+package func withTCPListener<Result>(
+  on address: TCPAddress, options: TCPListenerOptions,
+  isolation: isolated (any Actor)? = #isolation,
+  accept: @escaping @Sendable (any Link, (any LinkAuthenticator)?) -> Void,
+  listening body: (TCPAddress, @escaping @Sendable () -> Void) async throws -> Result
+) async throws -> Result {
   let listener = try TCPListener(address: address, options: options, accept: accept)
   let bound = try await listener.start()
   let result: Result
   do {
-    result = try await body(bound)
+    result = try await body(bound, { listener.refuse() })
   } catch {
     await listener.stop()
     throw error
@@ -84,6 +95,15 @@ private final class TCPListener: Sendable {
         """,
         cause: error)
     }
+  }
+
+  /// Lets nobody new in.
+  func refuse() {
+    let server = state.withLock { state in
+      state.gate.close()
+      return state.server
+    }
+    server?.close(promise: nil)
   }
 
   /// Closes the listener and every connection; returns when none is left.

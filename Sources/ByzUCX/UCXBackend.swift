@@ -5,7 +5,7 @@ public import ByzRuntime
 ///
 /// For trusted fabrics: UCX encrypts nothing and parses what others send before ByzKit sees it. On loopback addresses the bytes
 /// travel through shared memory; elsewhere over the fastest network that the machines have in common.
-public struct UCXBackend: Sendable {
+public struct UCXBackend: WorkerBackend {
   /// `host:port` of the process.
   public let address: String
   /// What is asked of it.
@@ -22,7 +22,16 @@ public struct UCXBackend: Sendable {
 
   /// The processor.
   public var capabilities: Set<Capability> { [.cpu] }
+}
 
+extension WorkerBackend where Self == UCXBackend {
+  /// A worker that listens at `host:port`.
+  public static func ucx(_ address: String, _ options: UCXOptions = UCXOptions()) -> UCXBackend {
+    UCXBackend(address, options: options)
+  }
+}
+
+extension UCXBackend: LinkBackend {
   package var authenticator: (any LinkAuthenticator)? {
     options.token.map { TokenAuthenticator(role: .client, token: $0) }
   }

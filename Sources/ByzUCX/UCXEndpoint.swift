@@ -29,6 +29,7 @@ final class UCXEndpoint: @unchecked Sendable {
   private var requests: [OpaquePointer] = []
 
   private var isClient = false
+  private var isClosing = false
   /// Whether the listener has said its greeting.
   private(set) var isGreeted = false
   /// Why nothing more will come of it.
@@ -167,6 +168,7 @@ final class UCXEndpoint: @unchecked Sendable {
     // Before the greeting a client has sent nothing, and no one may be there who would let go of it.
     if !isClient || isGreeted {
       let end = ContinuousClock.now + time
+      if !isClosing { settle(worker) }
       byz_ucx_close(worker)
       while !byz_ucx_is_closed(worker) {
         if byz_ucx_progress(worker) { continue }
@@ -175,7 +177,8 @@ final class UCXEndpoint: @unchecked Sendable {
         wait(upTo: left)
       }
     }
-    settle(worker)
+    // What UCX still has of them would refer to a listener that is gone.
+    for request in takeRequests() { reject(request) }
     byz_ucx_worker_destroy(worker)
     self.worker = nil
     context = nil
@@ -184,8 +187,10 @@ final class UCXEndpoint: @unchecked Sendable {
     return true
   }
 
-  /// Lets UCX end what it was reading from the other process, without which it ends this one.
+  /// Lets UCX end what it is reading from the other process, and refuses the rest: it ends this process if it still reads when its
+  /// worker is freed. It must not hear of the other side once the endpoint is closed, so this comes before.
   private func settle(_ worker: OpaquePointer) {
+    isClosing = true
     let patience: Duration = .milliseconds(50)
     var end = ContinuousClock.now + patience
     // It is busy as long as it reads. What it does not even try to read any more is not waited for long.
@@ -227,7 +232,7 @@ final class UCXEndpoint: @unchecked Sendable {
   }
 
   private func allocate(_ part: UCXPart, byteCount: Int) -> UnsafeMutableRawPointer? {
-    guard failure == nil else { return nil }
+    guard failure == nil, !isClosing else { return nil }
     if part == .greeting, byteCount == 0 {
       isGreeted = true
       return nil

@@ -87,7 +87,6 @@ package final class UCXListener: Sendable {
       if !isBusy { endpoint.wait() }
     }
     state.withLock { $0.endpoint = nil }
-    for request in endpoint.takeRequests() { endpoint.reject(request) }
     endpoint.finish()
     let waiting = state.withLock { state in
       state.isGone = true

@@ -1,4 +1,5 @@
 import ByzRuntime
+import CByzSystem
 
 #if canImport(Glibc)
   import Glibc

@@ -22,7 +22,7 @@ static void set_error(const char *text) {
 static void load(void) {
   // UCX's constructor takes over the signals of crashes and writes its log to standard output, which
   // belong to the program; and it logs as errors what reaches the program as a status. The user's
-  // own settings win, and afterwards the environment is as it was.
+  // own settings win, and afterwards the environment is as it was but for one.
   static const char *const settings[][2] = {
       {"UCX_ERROR_SIGNALS", ""}, {"UCX_LOG_FILE", "stderr"}, {"UCX_LOG_LEVEL", "fatal"}};
   enum { COUNT = sizeof settings / sizeof *settings };
@@ -31,6 +31,9 @@ static void load(void) {
     is_ours[i] = !getenv(settings[i][0]);
     if (is_ours[i]) setenv(settings[i][0], settings[i][1], 0);
   }
+  // A listener that ended can listen on its port again at once. Read with each worker, and not to be
+  // had through a context's configuration, so this one stays.
+  setenv("UCX_TCP_CM_REUSEADDR", "y", 0);
   void *library = dlopen("libucp.so.0", RTLD_NOW | RTLD_LOCAL);
   if (!library) set_error(dlerror());
   for (size_t i = 0; i < COUNT; i++)

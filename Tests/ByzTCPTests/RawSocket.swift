@@ -2,7 +2,7 @@ import ByzTCP
 import Foundation
 
 /// A socket that speaks as badly as it likes.
-final class RawSocket {
+final class RawSocket: Sendable {
   private let descriptor: Int32
 
   struct Failure: Error { let code = errno }
@@ -60,8 +60,15 @@ final class RawSocket {
     return bytes
   }
 
-  /// Waits until the peer closes; returns whether it did.
-  func isClosedByPeer() -> Bool {
+  /// Waits until the peer closes; returns whether it did. On a thread of its own, so that other
+  /// tests go on meanwhile.
+  func isClosedByPeer() async -> Bool {
+    await withCheckedContinuation { continuation in
+      Thread.detachNewThread { continuation.resume(returning: self.readToEnd()) }
+    }
+  }
+
+  private func readToEnd() -> Bool {
     var byte = [UInt8](repeating: 0, count: 4096)
     while true {
       let count = recv(descriptor, &byte, byte.count, 0)

@@ -82,7 +82,8 @@ struct TCPListenerTests {
         let second = try await host.connect()
         _ = try await first.echo([1])
         _ = try await second.echo([1])
-        #expect(try RawSocket(connectingTo: host.address).isClosedByPeer())
+        let surplus = try RawSocket(connectingTo: host.address)
+        #expect(await surplus.isClosedByPeer())
         first.link.close(RuntimeError(.stopped, "Room for another."))
         _ = try await host.end()
         // Told just before the connection is counted out.
@@ -118,7 +119,7 @@ struct TCPListenerTests {
       for message in [large, Message(.authentication, segments: [.pattern(1)])] {
         let socket = try RawSocket(connectingTo: host.address)
         socket.send(Frame.head(of: message).prefix(48))
-        #expect(socket.isClosedByPeer())
+        #expect(await socket.isClosedByPeer())
         try await host.expectEnd(.malformedMessage)
       }
       let known = try await host.connect(TCPOptions(token: token))
@@ -148,12 +149,12 @@ struct TCPListenerTests {
       for body in [hello, proof] {
         replay.send(Frame.head(of: Message(.authentication, body: body)))
       }
-      #expect(replay.isClosedByPeer())
+      #expect(await replay.isClosedByPeer())
       try await host.expectEnd(.authenticationFailed)
 
       let eager = try RawSocket(connectingTo: host.address)
       eager.send(Frame.head(of: Message(.call, body: [1])))
-      #expect(eager.isClosedByPeer())
+      #expect(await eager.isClosedByPeer())
       try await host.expectEnd(.authenticationFailed)
 
       try await honest.expectEcho([9])
@@ -177,7 +178,7 @@ struct TCPListenerTests {
         half.send(
           Frame.head(of: Message(.authentication, body: [1, 1] + [UInt8](repeating: 0, count: 32))))
       }
-      #expect(silent.isClosedByPeer() && slow.isClosedByPeer() && half.isClosedByPeer())
+      for socket in [silent, slow, half] { #expect(await socket.isClosedByPeer()) }
       if !encrypted {
         for _ in 0..<3 { try await host.expectEnd(.deadlineExceeded) }
       }
@@ -189,10 +190,21 @@ struct TCPListenerTests {
     var options = generous(token: token)
     options.handshakeTimeout = .seconds(2)
     try await EchoHost.run(options) { host in
-      let honest = try await host.connect(TCPOptions(token: token))
+      // On a machine with much else to do it may take several attempts to be known in time.
+      var attempts = 0
+      var known: Client?
+      while known == nil {
+        attempts += 1
+        do {
+          let client = try await host.connect(TCPOptions(token: token))
+          try await client.expectEcho([0])
+          known = client
+        } catch where attempts < 20 {}
+      }
+      let honest = try #require(known)
       // Another connection's timeout shows that the time has passed.
       let silent = try RawSocket(connectingTo: host.address)
-      #expect(silent.isClosedByPeer())
+      #expect(await silent.isClosedByPeer())
       try await honest.expectEcho([1])
     }
   }
@@ -215,7 +227,7 @@ struct TCPListenerTests {
       for bytes in [Array("GET / HTTP/1.1\r\n\r\n".utf8), noise, oversize, endless, future] {
         let socket = try RawSocket(connectingTo: host.address)
         socket.send(bytes)
-        #expect(socket.isClosedByPeer())
+        #expect(await socket.isClosedByPeer())
         let code = try await host.end().code
         #expect(code == (bytes == future ? .incompatiblePeer : .malformedMessage))
         try await honest.expectEcho([4])
@@ -233,7 +245,7 @@ struct TCPListenerTests {
       socket.send(Frame.head(of: Message(.ping)))
       socket.send(
         Frame.head(of: Message(.call, body: [UInt8](repeating: 1, count: 100_000))).dropLast())
-      #expect(socket.isClosedByPeer())
+      #expect(await socket.isClosedByPeer())
       let reason = try await host.end()
       #expect(reason.code == .deadlineExceeded)
       #expect(reason.message.contains("minimumBytesPerSecond"))

@@ -4,6 +4,10 @@ import ByzTensor
 import ByzUCX
 import Testing
 
+/// One after the other, since one of them counts descriptors.
+@Suite("UCX", .needsUCX, .serialized, .timeLimit(.minutes(1)))
+enum UCXTests {}
+
 extension Trait where Self == ConditionTrait {
   /// Skips what needs UCX where there is none.
   static var needsUCX: Self {

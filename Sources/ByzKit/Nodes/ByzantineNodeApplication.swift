@@ -54,7 +54,8 @@ public struct ByzantineNodeApplication: Sendable {
   }
 }
 
-/// Makes a node's attack on a worker.
+/// Makes a node's attack: on the pool where it reads all honest gradients, else in the calling task,
+/// so that any backend will do.
 private struct AttackStep: Operator {
   let node: ByzantineNode
   let rule: any Aggregator
@@ -65,15 +66,13 @@ private struct AttackStep: Operator {
   var inputNames: [String] { ["honest", "parameters", "round"] }
 
   func run(_ inputs: OperatorInputs, in context: OperatorContext) async throws -> any Sendable {
-    let round = try inputs.value("round", as: Int.self)
-    let parameters = try inputs.value("parameters", as: Tensor<Float>.self)
-    let view = ByzantineNode.Round(
-      number: round, parameters: parameters, honest: try inputs.value("honest"),
-      rule: rule.forRound(round), attackers: attackers, learningRate: learningRate.rate(at: round))
-    let vector = try node.vector(in: view)
-    guard vector.count == view.parameters.count else {
-      throw ModelError.wrongParameterCount(expected: view.parameters.count, actual: vector.count)
+    if let attack = node.attack as? any OmniscientAttack {
+      return try await attack.run(inputs, in: context)
     }
-    return vector
+    let round = try inputs.value("round", as: Int.self)
+    let view = try ByzantineNode.Round(
+      number: round, parameters: inputs.value("parameters"), honest: inputs.value("honest"),
+      rule: rule.forRound(round), attackers: attackers, learningRate: learningRate.rate(at: round))
+    return try node.vector(in: view)
   }
 }

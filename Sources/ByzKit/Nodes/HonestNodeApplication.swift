@@ -28,7 +28,7 @@ public struct HonestNodeApplication: Sendable {
       ComputationGraph(
         nodes: [
           GraphNode(
-            "honestGradient", HonestGradientStep(node: node),
+            "honestGradient", HonestGradientStep(residents: Residents([node])),
             inputs: [
               "parameters": .input(GraphInput("parameters", as: Tensor<Float>.self)),
               "round": .input(GraphInput("round", as: Int.self)),
@@ -64,9 +64,8 @@ public struct HonestGradient: Sendable {
 
 /// Computes a node's gradient on a worker.
 private struct HonestGradientStep: Operator {
-  private let residents: Residents
-
-  init(node: HonestNode) { residents = Residents([node]) }
+  /// The node. One list for all runs, so that a worker elsewhere is sent it once.
+  let residents: Residents
 
   var name: String { "honestGradient" }
   var inputNames: [String] { ["parameters", "round"] }

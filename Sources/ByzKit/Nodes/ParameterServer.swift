@@ -63,18 +63,23 @@ public struct ParameterServer: Sendable {
   /// A node that fails or is late, too few nodes and a rule that refuses are outcomes in the report, not errors: the others go
   /// on. A step that would leave the parameters not finite is not taken.
   ///
-  /// - Parameter pool: whose workers compute gradients and aggregate; the calling task if nil. The result is the same, bit for
-  ///   bit, when the same nodes take part.
+  /// - Parameters:
+  ///   - pool: whose workers compute gradients and aggregate; the calling task if nil. The result is the same, bit for bit, when
+  ///     the same nodes take part.
+  ///   - chunkSize: the columns that one subtask of the rule takes; changes scheduling only. By default four subtasks for each
+  ///     worker.
   /// - Throws: `CancellationError`, or `RuntimeError` when the pool fails; the server is unchanged then.
   @discardableResult
-  public mutating func round(on pool: ActorPool? = nil) async throws -> RoundReport {
-    try await round(of: Array(0..<honest.count + byzantine.count), policy, on: pool)
+  public mutating func round(
+    on pool: ActorPool? = nil, chunkSize: Int? = nil
+  ) async throws -> RoundReport {
+    try await round(of: Array(0..<honest.count + byzantine.count), policy, on: pool, chunkSize)
   }
 
   /// Runs the next round with exactly the nodes that took part in a recorded one, and waits for all of them: parameters and
   /// optimizer have the same bits after it as after the recorded round, whatever the pool.
   ///
-  /// - Throws: ``ReplayError`` when the record does not fit or a participant fails now, else as ``round(on:)``; the server is
+  /// - Throws: ``ReplayError`` when the record does not fit or a participant fails now, else as ``round(on:chunkSize:)``; the server is
   ///   unchanged then.
   @discardableResult
   public mutating func replay(
@@ -94,9 +99,10 @@ public struct ParameterServer: Sendable {
 
   /// Runs a round of some of the nodes.
   private mutating func round(
-    of members: [Int], _ policy: RoundPolicy, on pool: ActorPool?
+    of members: [Int], _ policy: RoundPolicy, on pool: ActorPool?, _ chunkSize: Int? = nil
   ) async throws -> RoundReport {
-    let context = OperatorContext(nodeName: "round \(roundsDone)", pool: pool)
+    let context = OperatorContext(
+      nodeName: "round \(roundsDone)", pool: pool, chunkSize: chunkSize)
     let rule = aggregator.forRound(roundsDone)
     let wanted = max(0, policy.quorum - byzantine.count)
     var answers = try await gradients(

@@ -4,6 +4,7 @@ import ByzTensor
 extension Registry {
   /// What the library itself needs of a worker: its rules' and nodes' subtasks, the nodes, and its errors.
   public static let byzKit = Registry(
+    actors: [GossipHost.self],
     subtasks: [MeasureSubtask.self, CombineSubtask.self, GradientSubtask.self],
     values: [HonestNode.self],
     errors: [AggregationError.self, ModelError.self, TensorError.self])
@@ -20,7 +21,7 @@ extension Registry {
 /// }
 /// ```
 ///
-/// In a process that a ``ProcessBackend`` started it serves that process and never returns; in any other it returns at once. Nothing
+/// In a process that a `ProcessBackend` started it serves that process and never returns; in any other it returns at once. Nothing
 /// in a worker may need the main actor, since the main thread only waits.
 ///
 /// - Parameter registry: the program's own actors, subtasks, values and errors; the library's are added.

@@ -31,6 +31,9 @@ public struct GossipMode: Hashable, Codable, Sendable {
     GossipMode(quorum: quorum, staleness: staleness)
   }
 
+  /// Whether rounds are in step.
+  public var isInStep: Bool { staleness == nil }
+
   /// The same for a Byzantine node, which lies about whatever it has heard when its time is over.
   func forByzantine(neighbors: Int) -> GossipMode {
     GossipMode(quorum: staleness == nil ? 0 : min(quorum ?? 0, neighbors), staleness: staleness)

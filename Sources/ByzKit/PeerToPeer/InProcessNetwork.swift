@@ -12,7 +12,9 @@ public final class InProcessNetwork: Sendable {
 
   /// A network whose nodes have sent nothing.
   ///
-  /// - Parameter capacity: the unread messages from one node to another; at least 1.
+  /// - Parameters:
+  ///   - topology: who sends to whom.
+  ///   - capacity: the unread messages from one node to another; at least 1.
   public init(_ topology: Topology, capacity: Int = 2) {
     self.topology = topology
     self.capacity = max(1, capacity)

@@ -7,6 +7,8 @@ public struct Participant: Sendable {
   public let aggregator: any Aggregator
   /// How a local step is taken.
   public let optimizer: SGD
+  /// What it was made from, if it can be made again in another process.
+  public internal(set) var specification: ParticipantSpecification?
 
   /// Whether a node follows the protocol.
   public enum Role: Sendable {
@@ -20,14 +22,16 @@ public struct Participant: Sendable {
   public static func honest(
     _ node: HonestNode, aggregator: any Aggregator, optimizer: SGD
   ) -> Participant {
-    Participant(role: .honest(node), aggregator: aggregator, optimizer: optimizer)
+    Participant(
+      role: .honest(node), aggregator: aggregator, optimizer: optimizer, specification: nil)
   }
 
   /// A node that lies.
   public static func byzantine(
     _ node: ByzantineNode, aggregator: any Aggregator, optimizer: SGD
   ) -> Participant {
-    Participant(role: .byzantine(node), aggregator: aggregator, optimizer: optimizer)
+    Participant(
+      role: .byzantine(node), aggregator: aggregator, optimizer: optimizer, specification: nil)
   }
 
   /// The name in reports.

@@ -8,8 +8,10 @@ extension PeerToPeer {
   /// Begin with a copy from before the first of the records. Afterwards no node has heard anything
   /// of rounds to come.
   ///
-  /// - Parameter records: those of all nodes, each node's in the order of its rounds; how nodes are
-  ///   mixed does not matter.
+  /// - Parameters:
+  ///   - records: those of all nodes, each node's in the order of its rounds; how nodes are mixed
+  ///     does not matter.
+  ///   - pool: whose workers compute; the calling task if nil.
   /// - Returns: the reports in an order in which the rounds could have ended.
   /// - Throws: ``PeerToPeerError/impossibleRecord(_:)`` for a record that does not follow from the
   ///   others; `CancellationError`, or `RuntimeError` when the pool fails. Nothing is changed then.

@@ -16,6 +16,8 @@ public enum PeerToPeerError: Error, Hashable, Sendable {
   case left(Int)
   /// The node is in the middle of another run.
   case alreadyRunning(node: Int)
+  /// The node is to live in another process, but was not made from a ``ParticipantSpecification``.
+  case notSpecified(node: Int)
 }
 
 extension PeerToPeerError: CustomStringConvertible {
@@ -33,6 +35,8 @@ extension PeerToPeerError: CustomStringConvertible {
     case .notANeighbor(let from, let to): "Node \(from) does not send to node \(to)."
     case .left(let node): "Node \(node) has left."
     case .alreadyRunning(let node): "Node \(node) is running already: one run at a time."
+    case .notSpecified(let node):
+      "Node \(node) cannot go to another process: make its participant from a ParticipantSpecification."
     }
   }
 }

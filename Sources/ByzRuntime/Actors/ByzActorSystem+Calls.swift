@@ -77,6 +77,11 @@ extension ByzActorSystem {
     state.withLock { $0.actors[id.number]?.executor } ?? .orphanage
   }
 
+  /// The thread of an actor that lives here.
+  func thread(ofActor number: UInt64) -> ThreadExecutor? {
+    state.withLock { $0.actors[number]?.executor }
+  }
+
   // MARK: - Calls
 
   struct Answer {

@@ -31,6 +31,8 @@ public final class ByzActorSystem: DistributedActorSystem {
   package let liveness: Liveness
   private let requiresSameBits: Bool
   let state = Monitor(State())
+  /// The methods that other processes have called.
+  let targets = Monitor(CheckedTargets())
 
   struct State: Sendable {
     /// The actors of this process: those that others spawned are kept here, the rest by their owners.
@@ -168,6 +170,8 @@ public final class ByzActorSystem: DistributedActorSystem {
 /// - Parameters:
 ///   - registry: the actors that may be spawned elsewhere, and the errors that arrive as what they are.
 ///   - liveness: when a silent process counts as lost.
+///   - isolation: the caller's, in which `body` runs.
+///   - body: what the system is for.
 public func withActorSystem<Result>(
   _ registry: Registry, liveness: Liveness = Liveness(),
   isolation: isolated (any Actor)? = #isolation,

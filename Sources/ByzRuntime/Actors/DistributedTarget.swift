@@ -52,3 +52,27 @@ private func swiftDemangle(
   _ name: UnsafePointer<CChar>?, _ length: UInt, _ buffer: UnsafeMutablePointer<CChar>?,
   _ size: UnsafeMutablePointer<UInt>?, _ flags: UInt32
 ) -> UnsafeMutablePointer<CChar>?
+
+/// Names that have been found to be methods of an actor's type: to read a name takes longer than most calls.
+package struct CheckedTargets: Sendable {
+  /// More than any program has methods; a peer that makes up names fills it in vain.
+  private static let capacity = 1024
+
+  private struct Key: Hashable {
+    let type: ObjectIdentifier
+    let target: String
+  }
+
+  private var keys: Set<Key> = []
+
+  package init() {}
+
+  package func contains(_ target: String, of type: any Any.Type) -> Bool {
+    keys.contains(Key(type: ObjectIdentifier(type), target: target))
+  }
+
+  package mutating func insert(_ target: String, of type: any Any.Type) {
+    if keys.count == Self.capacity { keys = [] }
+    keys.insert(Key(type: ObjectIdentifier(type), target: target))
+  }
+}

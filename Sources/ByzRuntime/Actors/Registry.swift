@@ -46,7 +46,16 @@ public struct Registry: Sendable {
   ]
 
   /// What a type is called on the wire, whatever it is.
-  static func wireName(of type: Any.Type) -> String { String(reflecting: type) }
+  static func wireName(of type: Any.Type) -> String {
+    let key = ObjectIdentifier(type)
+    if let name = names.withLock({ $0[key] }) { return name }
+    let name = String(reflecting: type)
+    names.withLock { $0[key] = name }
+    return name
+  }
+
+  /// Composing a name takes longer than most calls; a program has only so many types.
+  private static let names = Monitor([ObjectIdentifier: String]())
 
   /// What a type is called on the wire.
   static func name(of type: Any.Type) -> String {

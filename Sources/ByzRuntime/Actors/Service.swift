@@ -68,3 +68,34 @@ enum Service: Sendable {
     RuntimeError(.malformedMessage, "The call asks for nothing that is known here.")
   }
 }
+
+extension Service {
+  /// Whom a call is for, as far as the first bytes of its body tell.
+  enum Destination: Equatable {
+    case actor(UInt64)
+    case subtasks
+
+    /// Nil when it is for neither, or the body is none; the reader of the whole body says what is wrong with it.
+    init?(ofBody body: [UInt8]) {
+      // An array whose first element is the number of the service.
+      guard body.count > 4, body[0] == WireValue.Tag.array.rawValue,
+        body[2] == WireValue.Tag.unsigned.rawValue
+      else { return nil }
+      switch (body[1], body[3]) {
+      case (5, 2):
+        guard body[4] == WireValue.Tag.unsigned.rawValue else { return nil }
+        var number: UInt64 = 0
+        for (index, byte) in body[5...].prefix(10).enumerated() {
+          number |= UInt64(byte & 0x7F) << (7 * UInt64(index))
+          if byte < 0x80 {
+            self = .actor(number)
+            return
+          }
+        }
+        return nil
+      case (2, 3): self = .subtasks
+      default: return nil
+      }
+    }
+  }
+}

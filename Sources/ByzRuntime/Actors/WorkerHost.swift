@@ -27,14 +27,23 @@ package final class WorkerHost: CallServer {
     await thread.stop()
   }
 
-  package func executor(for call: Message) -> (any TaskExecutor)? { nil }
+  /// The thread of the actor, or of the subtasks: the way over Swift's own threads, and back to them with the answer, would cost
+  /// more than most calls.
+  package func executor(for call: Message) -> (any TaskExecutor)? {
+    switch Service.Destination(ofBody: call.body) {
+    case .actor(let number): system.thread(ofActor: number)
+    case .subtasks: isWorker ? thread : nil
+    case nil: nil
+    }
+  }
 
   package func serve(_ call: Message, from peer: Peer) async -> Message {
     do {
+      let service = try Service(WireValue(parsing: call.body, limits: WireLimits()))
+      guard let timeLeft = call.timeLeft else { return try await answer(service, call, peer) }
       // The task-local deadline makes calls that this one makes end in time, too.
-      let deadline = call.timeLeft.map { ContinuousClock.now + $0 }
-      return try await CallDeadline.$current.withValue(deadline) {
-        try await answer(Service(WireValue(parsing: call.body, limits: WireLimits())), call, peer)
+      return try await CallDeadline.$current.withValue(.now + timeLeft) {
+        try await answer(service, call, peer)
       }
     } catch {
       return .failure(error, registry: system.registry)
@@ -164,12 +173,16 @@ extension ByzActorSystem {
     guard let actor = state.withLock({ $0.actors[number]?.actor }) as? any RemoteActor else {
       throw RuntimeError(.unknownTarget, "There is no actor \(number) here any more.")
     }
-    let name = Registry.wireName(of: type(of: actor))
-    guard registry.actors[name] != nil else {
-      throw RuntimeError(.unknownTarget, "\(name) is not registered here: add it to actors.")
-    }
-    guard DistributedTarget.belongs(target, to: name) else {
-      throw RuntimeError(.unknownTarget, "\(name) has no method \(target.prefix(256)).")
+    let type = type(of: actor)
+    if !targets.withLock({ $0.contains(target, of: type) }) {
+      let name = Registry.wireName(of: type)
+      guard registry.actors[name] != nil else {
+        throw RuntimeError(.unknownTarget, "\(name) is not registered here: add it to actors.")
+      }
+      guard DistributedTarget.belongs(target, to: name) else {
+        throw RuntimeError(.unknownTarget, "\(name) has no method \(target.prefix(256)).")
+      }
+      targets.withLock { $0.insert(target, of: type) }
     }
     var decoder = try ByzInvocationDecoder(
       decoder: decoder(segments), substitutions: substitutions, arguments: arguments,
@@ -178,7 +191,8 @@ extension ByzActorSystem {
     do {
       try await execute(target, on: actor, &decoder, handler)
     } catch let error as ExecuteDistributedTargetError {
-      throw RuntimeError(.unknownTarget, "\(name) has no such method.", cause: error)
+      throw RuntimeError(
+        .unknownTarget, "\(Registry.wireName(of: type)) has no such method.", cause: error)
     }
     return handler.answer
   }

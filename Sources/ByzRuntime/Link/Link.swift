@@ -22,12 +22,18 @@ package protocol Link: AnyObject, Sendable {
   /// Ends the connection without sending what is queued. The receiver is told, once. Calling it again does nothing.
   func close(_ reason: RuntimeError)
 
+  /// Ends the connection once what is queued has been sent, and takes nothing more meanwhile.
+  func closeWhenSent(_ reason: RuntimeError)
+
   /// The other side has proved who it is: a link that was strict with a stranger applies the limits of a peer from now on. Called
   /// before the reply to the proof is sent.
   func authenticated()
 }
 
 extension Link {
+  /// At once: for links that have nothing queued when the last answer has been handed to them, or whose own end sends it.
+  package func closeWhenSent(_ reason: RuntimeError) { close(reason) }
+
   /// Nothing: the link makes no difference.
   package func authenticated() {}
 }

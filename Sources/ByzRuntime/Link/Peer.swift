@@ -29,7 +29,7 @@ package final class Peer: Sendable {
   package init(
     link: any Link, server: (any CallServer)? = nil, hello: Hello,
     authenticator: (any LinkAuthenticator)? = nil, liveness: Liveness = Liveness(),
-    openTimeout: Duration = .seconds(10)
+    openTimeout: Duration = .seconds(30)
   ) {
     self.link = link
     self.server = server
@@ -95,8 +95,7 @@ package final class Peer: Sendable {
     }
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        shell.withLock { $0.calls[id] = continuation }
-        handle(.call(id, timeLeft: timeLeft))
+        handle(.call(id, timeLeft: timeLeft)) { $0.calls[id] = continuation }
         // Refused: what was not begun here must not begin there.
         guard shell.withLock({ $0.calls[id] != nil }) else { return }
         link.send(
@@ -155,9 +154,11 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
 
   package func wake() { handle(.ticked) }
 
-  private func handle(_ event: PeerState.Event) {
+  /// - Parameter change: What changes together with the event.
+  private func handle(_ event: PeerState.Event, after change: (inout Shell) -> Void = { _ in }) {
     var actions: [@Sendable () -> Void] = []
     let alarm: Duration?? = shell.withLock { shell in
+      change(&shell)
       let directives = shell.state.handle(event, at: Alarm.now)
       for directive in directives { prepare(directive, &shell, &actions) }
       return event.changesAlarm ? rearm(&shell, ticked: event.isTick) : nil
@@ -210,6 +211,8 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
       actions.append { task?.cancel() }
     case .close(let reason):
       actions.append { self.link.close(reason) }
+    case .closeWhenSent(let reason):
+      actions.append { self.link.closeWhenSent(reason) }
     case .ended(let reason):
       shell.endReason = reason
       let (opening, ending, callbacks) = (shell.opening, shell.ending, shell.onEnd)

@@ -44,6 +44,8 @@ package struct PeerState {
     case cancelServing(UInt64)
     /// Close the link, for this reason.
     case close(RuntimeError)
+    /// Close the link, for this reason, once what was sent is on its way.
+    case closeWhenSent(RuntimeError)
     /// The connection is over: nothing will follow.
     case ended(RuntimeError)
   }
@@ -72,6 +74,8 @@ package struct PeerState {
   private var phase = Phase.created
   private var isDraining = false
   private var otherIsDraining = false
+  /// Whether nothing is left to do but to send what is queued.
+  private var isClosing = false
   private var calls: [UInt64: Call] = [:]
   /// Calls that have ended here, and that the other side still answers.
   private var overdue: Set<UInt64> = []
@@ -92,7 +96,7 @@ package struct PeerState {
   ///   - openTimeout: how long the other side may take to say hello.
   package init(
     hello: Hello, epoch: UInt32, authenticator: (any LinkAuthenticator)? = nil,
-    liveness: Liveness = Liveness(), openTimeout: Duration = .seconds(10),
+    liveness: Liveness = Liveness(), openTimeout: Duration = .seconds(30),
     encode: @escaping @Sendable (Hello) -> [UInt8],
     decode: @escaping @Sendable ([UInt8]) throws -> Hello
   ) {
@@ -264,6 +268,8 @@ extension PeerState {
       // A copy is none of those that were sent: counted, it would hide that another was lost.
       guard begun.insert(message.call) else { return [] }
       received += 1
+      // Its answer would not be sent any more; that it was lost is what the other side will find.
+      guard !isClosing else { return [] }
       serving[message.call] = .some(message.timeLeft.map { now + $0 })
       return [.serve(message)]
     case .reply, .failure:
@@ -322,8 +328,11 @@ extension PeerState {
 
 extension PeerState {
   private mutating func closeIfDrained() -> [Directive] {
-    guard isDraining || otherIsDraining, calls.isEmpty, serving.isEmpty else { return [] }
-    return end(RuntimeError(.stopped, "The connection was closed."))
+    guard isDraining || otherIsDraining, !isClosing, calls.isEmpty, serving.isEmpty else {
+      return []
+    }
+    isClosing = true
+    return [.closeWhenSent(RuntimeError(.stopped, "The connection was closed."))]
   }
 
   private mutating func end(_ reason: RuntimeError) -> [Directive] {

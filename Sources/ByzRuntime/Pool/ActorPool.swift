@@ -98,6 +98,8 @@ public final class ActorPool: Sendable {
 ///   - configurations: the workers.
 ///   - registry: the errors that arrive from other processes as what they are.
 ///   - liveness: when a silent process counts as lost.
+///   - isolation: the caller's, in which `body` runs.
+///   - body: what the pool is for.
 /// - Throws: what `body` throws; ``RuntimeError/Code/invalidConfiguration`` when there is no
 ///   worker, a count is below 1 or two configurations share a name; what a backend throws when it
 ///   cannot make a worker.
@@ -154,25 +156,34 @@ private func makeWorkers(
   let places = configurations.flatMap { configuration in
     (0..<configuration.count).map { (configuration.backend, "\(configuration.name)-\($0)") }
   }
-  return try await withThrowingTaskGroup(of: (Int, Result<any Worker, any Error>).self) { group in
+  return try await withThrowingTaskGroup(of: Made.self) { group in
     for (index, (backend, name)) in places.enumerated() {
       group.addTask {
         do {
-          return (index, .success(try await links.makeWorker(backend, named: name, epoch: 0)))
+          let worker = try await links.makeWorker(backend, named: name, epoch: 0)
+          return Made(index: index, worker: worker, error: nil)
         } catch {
-          return (index, .failure(error))
+          return Made(index: index, worker: nil, error: error)
         }
       }
     }
-    var results = [Result<any Worker, any Error>?](repeating: nil, count: places.count)
-    for try await (index, result) in group { results[index] = result }
-    do {
-      return try results.map { try $0!.get() }
-    } catch {
-      for case .success(let worker)? in results { await worker.stop() }
+    var all: [Made] = []
+    for try await made in group { all.append(made) }
+    all.sort { $0.index < $1.index }
+    if let error = all.lazy.compactMap(\.error).first {
+      for made in all { await made.worker?.stop() }
       throw error
     }
+    return all.compactMap(\.worker)
   }
+}
+
+/// A worker, or why there is none. Not a `Result` in a tuple: optimized builds of Swift 6.3 take such a child task's answer apart
+/// wrongly.
+private struct Made: Sendable {
+  let index: Int
+  let worker: (any Worker)?
+  let error: (any Error)?
 }
 
 private func check(_ configurations: [WorkerConfiguration]) throws(RuntimeError) {

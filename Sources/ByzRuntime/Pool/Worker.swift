@@ -17,8 +17,10 @@ public protocol WorkerBackend: Sendable {
   ///
   /// A pool calls it after the loss, perhaps before the lost one has ended.
   ///
-  /// - Parameter epoch: the number of this life of the worker, from 1; never the same for two of
-  ///   one name in a pool. What an earlier life still sends must not be taken for this one's.
+  /// - Parameters:
+  ///   - name: the lost worker's.
+  ///   - epoch: the number of this life of the worker, from 1; never the same for two of one name
+  ///     in a pool. What an earlier life still sends must not be taken for this one's.
   /// - Throws: as ``makeWorker(named:)``.
   func makeWorker(named name: String, epoch: UInt32) async throws -> any Worker
 }

@@ -67,7 +67,7 @@ struct RoundPolicyTests {
       let context = OperatorContext(pool: pool)
       var rows = [parameters]
       let operands = Operands(
-        inputs: [.float32(parameters)], residents: [node], outputs: OutputRows(&rows))
+        inputs: [.float32(parameters)], residents: Residents([node]), outputs: OutputRows(&rows))
       async let late = context.run([GradientCall()], operands: operands)
       await withCheckedContinuation { continuation in
         DispatchQueue.global().async {

@@ -11,7 +11,8 @@ enum KitWorker: TestWorkerProgram {
 
 extension WorkerConfiguration {
   /// Child processes of the test.
-  static func testProcesses(_ count: Int) -> WorkerConfiguration {
-    WorkerConfiguration(backend: ProcessBackend(running: KitWorker.self), count: count)
+  static func testProcesses(_ count: Int, name: String = "process") -> WorkerConfiguration {
+    WorkerConfiguration(
+      backend: ProcessBackend(running: KitWorker.self), count: count, name: name)
   }
 }

@@ -10,12 +10,17 @@ struct MemoryBackend: LinkBackend {
   /// The other sides' links, to break them.
   let links = Monitor([MemoryLink]())
 
+  /// Of its own, as another process's would be: other tests may fill the shared ones.
+  private static let thread = ThreadExecutor(name: "memory-backend")
+
   func openLink(named name: String) async throws -> any Link {
     let (here, there) = MemoryLink.pair()
     links.withLock { $0.append(there) }
     let (registry, liveness) = (registry, liveness)
     // Ends with the link, which whoever opened it closes.
-    Task { await serveAsWorker(there, registry: registry, liveness: liveness, isSameProgram: true) }
+    Task(executorPreference: Self.thread) {
+      await serveAsWorker(there, registry: registry, liveness: liveness, isSameProgram: true)
+    }
     return here
   }
 

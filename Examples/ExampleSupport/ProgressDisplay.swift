@@ -1,7 +1,7 @@
 import Foundation
 
 /// Shows how far a run is: a bar on a terminal, plain lines elsewhere.
-final class Progress: Sendable {
+package final class ProgressDisplay: Sendable {
   private let total: Int
   private let stream: FileHandle
   private let isTerminal: Bool
@@ -9,7 +9,7 @@ final class Progress: Sendable {
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
 
-  init(total: Int, toStandardError: Bool) {
+  package init(total: Int, toStandardError: Bool) {
     self.total = total
     stream = toStandardError ? .standardError : .standardOutput
     let environment = ProcessInfo.processInfo.environment
@@ -19,7 +19,7 @@ final class Progress: Sendable {
   }
 
   /// Redraws the bar, on a terminal.
-  func show(round: Int, accuracy: Double) {
+  package func show(round: Int) {
     guard isTerminal else { return }
     let seconds = (clock.now - start).seconds
     let rate = Double(round) / max(seconds, 1e-9)
@@ -34,17 +34,14 @@ final class Progress: Sendable {
     write("\r\u{1B}[K" + (usesColor ? "\u{1B}[36m\(bar)\u{1B}[0m" : bar) + text)
   }
 
-  /// Writes a line that stays.
-  func log(round: Int, loss: Float?, accuracy: Double) {
+  /// Writes how far training is, in a line that stays.
+  package func log(round: Int, loss: Float?, accuracy: Double) {
     let loss = loss.map { $0.isFinite ? String(format: "%.3f", $0) : "not finite" } ?? "–"
-    let line = String(format: "round %5d  loss %@  test accuracy %.3f", round, loss, accuracy)
-    write((isTerminal ? "\r\u{1B}[K" : "") + line + "\n")
+    note(String(format: "round %5d  loss %@  test accuracy %.3f", round, loss, accuracy))
   }
 
-  /// Takes the bar away and writes the last line.
-  func finish(round: Int, loss: Float?, accuracy: Double) {
-    log(round: round, loss: loss, accuracy: accuracy)
-  }
+  /// Writes a line that stays.
+  package func note(_ line: String) { write((isTerminal ? "\r\u{1B}[K" : "") + line + "\n") }
 
   private func write(_ text: String) { stream.write(Data(text.utf8)) }
 }

@@ -2,11 +2,9 @@ import ArgumentParser
 import ByzKit
 import Foundation
 
-/// Times ByzKit beside its yardsticks, and says which limits it keeps.
-@main
-struct ByzkitBench: AsyncParsableCommand {
+/// Times the rules beside their yardsticks, and says which limits they keep.
+struct Rules: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "byzkit-bench",
     abstract: "Time ByzKit's rules beside a mean, OpenBLAS and each other.",
     discussion: """
       Every row and its yardstick take turns in one process on the same inputs. The first answer of \

@@ -1,0 +1,50 @@
+import ArgumentParser
+import ByzKit
+import Foundation
+
+/// Times actors, pools and tensors on every backend.
+struct Runtime: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Time calls of actors, subtasks and tensors on every backend.",
+    discussion: """
+      All backends take turns in one run, on this machine: processes are children of this one, and \
+      the server of TCP is this program once more, on loopback.
+      """)
+
+  @Option(help: "Turns of each row.") var rounds = 40
+  @Flag(help: "Print the table for a document.") var markdown = false
+  @Option(help: "Where to write all figures, as JSON.") var json: String?
+  @Option(help: "The Python to time byzpy and ray with, where it has them.")
+  var python = "python3"
+  @Option(help: "The directory of the scripts that time the peers.")
+  var peers = "Benchmarks/peers"
+
+  func validate() throws {
+    guard 1...1_000_000 ~= rounds else {
+      throw ValidationError("--rounds is \(rounds), but must be in 1...1000000.")
+    }
+  }
+
+  func run() async throws {
+    var report = RuntimeReport(machine: .current, figures: [], notes: [])
+    report.figures = try await RuntimeServerProcess.run { server in
+      let rows = RuntimeRows(server: server, rounds: rounds)
+      return try await rows.calls() + rows.tensors() + rows.subtasks() + rows.starts()
+    }
+    for script in ["byzpy_actors.py", "ray_actors.py"] {
+      do {
+        report.figures += try RuntimePeers.figures(of: "\(peers)/\(script)", python: python)
+      } catch {
+        report.notes.append("\(error)")
+      }
+    }
+    print(report.machine.description)
+    print("\n" + (markdown ? report.figures.markdown : report.figures.table))
+    if !report.notes.isEmpty { print("\n" + report.notes.joined(separator: "\n")) }
+    if let json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+      try encoder.encode(report).write(to: URL(fileURLWithPath: json))
+    }
+  }
+}

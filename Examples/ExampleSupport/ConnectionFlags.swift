@@ -1,0 +1,55 @@
+package import ArgumentParser
+import ByzAuthentication
+package import ByzLaunch
+package import ByzTCP
+import ByzUCX
+
+/// How to reach workers on other machines. Secrets are read from files, never from the command
+/// line, which others can read.
+package struct ConnectionFlags: ParsableArguments {
+  @Option(
+    help: "A file with the workers' token. (default: the variable BYZKIT_TOKEN, if it is set)")
+  package var tokenFile: String?
+  @Option(
+    help: "A PEM file with the roots that have signed the workers' certificates; turns TLS on.")
+  package var tlsRoots: String?
+  @Option(help: "A PEM file with this side's certificate, where workers ask for one.")
+  package var tlsCertificate: String?
+  @Option(help: "A PEM file with the key of this certificate.") package var tlsKey: String?
+  @Option(help: "The name in the workers' certificates, where it is not their host's.")
+  package var tlsName: String?
+  @Flag(help: "Allow connections to other machines without TLS; over UCX there is no other.")
+  package var insecure = false
+
+  package init() {}
+
+  /// How to connect.
+  package func options() throws -> BackendOptions {
+    let token = try token
+    var options = BackendOptions()
+    options.tcp = TCPOptions(tls: tls, token: token)
+    options.tcp.insecure = insecure
+    options.ucx = UCXOptions(token: token, trustedFabric: insecure)
+    return options
+  }
+
+  /// How to listen.
+  package func listenerOptions() throws -> TCPListenerOptions {
+    var options = TCPListenerOptions(tls: tls, token: try token)
+    options.insecure = insecure
+    return options
+  }
+
+  private var token: Token? {
+    get throws { try tokenFile.map { try Token(contentsOfFile: $0) } ?? Token.inEnvironment() }
+  }
+
+  private var tls: TLSOptions? {
+    guard [tlsRoots, tlsCertificate, tlsKey, tlsName].contains(where: { $0 != nil }) else {
+      return nil
+    }
+    return TLSOptions(
+      certificateChainFile: tlsCertificate, privateKeyFile: tlsKey, trustRootsFile: tlsRoots,
+      serverName: tlsName)
+  }
+}

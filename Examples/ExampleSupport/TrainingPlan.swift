@@ -1,0 +1,132 @@
+internal import ArgumentParser
+package import ByzKit
+
+/// A training run as flags describe it, before any data is read.
+package struct TrainingPlan: Sendable {
+  package var honest = 4
+  package var byzantine = 1
+  package var rounds = 200
+  package var batchSize = 64
+  package var learningRate = 0.05
+  package var momentum: Float = 0.9
+  package var weightDecay: Float = 0
+  package var model = ModelName.cnn
+  package var aggregator = "median"
+  package var preAggregators: [String] = []
+  package var attack = "empire"
+  package var attackScale: Double?
+  package var f: Int?
+  package var q: Int?
+  package var seed: UInt64 = 0
+  package var partition = PartitionName.iid
+  package var dataRoot: String?
+  /// Rounds from one test to the next; 0 for a test at the end only.
+  package var evalInterval = 50
+
+  package init() {}
+
+  /// The liars that the rules are told to tolerate.
+  package var tolerated: Int { f ?? byzantine }
+
+  /// Checks the numbers, before anything is read or started; `names` are those of the flags that
+  /// differ.
+  package func validate(names: [String: String] = [:]) throws {
+    func require(_ isLegal: Bool, _ name: String, _ value: Any, _ bound: String) throws {
+      guard isLegal else {
+        throw ValidationError("--\(names[name] ?? name) is \(value), but must be \(bound).")
+      }
+    }
+    try require(1...4096 ~= honest, "honest", honest, "in 1...4096")
+    try require(0...4096 ~= byzantine, "byzantine", byzantine, "in 0...4096")
+    try require(rounds >= 1, "rounds", rounds, "at least 1")
+    try require(batchSize >= 1, "batch-size", batchSize, "at least 1")
+    try require(evalInterval >= 0, "eval-interval", evalInterval, "at least 0")
+    try require(tolerated >= 0, "f", tolerated, "at least 0")
+  }
+}
+
+// MARK: - Rules and attacks
+
+extension TrainingPlan {
+  /// The rule, with its pre-aggregators.
+  package func makeAggregator() throws -> any Aggregator {
+    let defaults: [(String, ParameterValue)] = [
+      ("f", .integer(tolerated)), ("q", .integer(q ?? honest + byzantine - tolerated)),
+    ]
+    let rule = try make(
+      aggregator, flag: "aggregator", from: Catalog.aggregator(_:), defaults: { _ in defaults })
+    guard !preAggregators.isEmpty else { return rule }
+    let before = try preAggregators.map { text in
+      try make(text, flag: "pre-aggregator", from: Catalog.preAggregator(_:)) { _ in
+        [("f", .integer(tolerated)), ("seed", .integer(Int(truncatingIfNeeded: seed)))]
+      }
+    }
+    return Pipeline(before, then: rule)
+  }
+
+  /// What the liars do.
+  package func makeAttack() throws -> any Attack {
+    try make(attack, flag: "attack", from: Catalog.attack(_:)) { entry in
+      var defaults: [(String, ParameterValue)] = [("f", .integer(byzantine))]
+      let names = entry.parameters.map(\.name)
+      if let attackScale {
+        guard let strength = names.first(where: ["scale", "tau", "gamma", "sigma"].contains) else {
+          throw CatalogError.unknownParameter("attack-scale", of: entry.name, known: names)
+        }
+        defaults.append((strength, .number(attackScale)))
+      } else if entry.name == "empire" {
+        defaults.append(("scale", .number(-10)))
+      }
+      return defaults
+    }
+  }
+
+  private func make<Product>(
+    _ text: String, flag: String, from find: (String) throws -> CatalogEntry<Product>,
+    defaults: (CatalogEntry<Product>) throws -> [(String, ParameterValue)]
+  ) throws -> Product {
+    var specification = try RuleSpecification(text)
+    let entry = try find(specification.name)
+    for (name, value) in try defaults(entry) {
+      specification.setDefault(name, value, for: entry)
+    }
+    do {
+      return try entry.make(specification.parameters)
+    } catch {
+      guard case .missingParameter(let name)? = error as? CatalogError else { throw error }
+      throw UsageError(
+        "--\(flag) \(entry.name) needs \(name): write --\(flag) \(entry.name):\(name)=… with a "
+          + "value that is \(entry.parameters.first { $0.name == name }?.range ?? "in its range").")
+    }
+  }
+}
+
+// MARK: - Names
+
+/// A model to train.
+package enum ModelName: String, CaseIterable, Sendable {
+  case cnn, mlp, softmax
+
+  func make(for data: Dataset) throws -> any Model {
+    let inputs = data.rows * data.columns
+    return switch self {
+    case .cnn: ConvolutionalNetwork()
+    case .mlp: try MultilayerPerceptron(inputs: inputs, hidden: [128], classes: data.classes)
+    case .softmax: try SoftmaxRegression(inputs: inputs, classes: data.classes)
+    }
+  }
+}
+
+/// How images are dealt to the nodes.
+package enum PartitionName: String, CaseIterable, Sendable {
+  case iid, shards, dirichlet
+
+  /// Two shards for each node; a Dirichlet draw with α = 0.5.
+  var rule: Partition {
+    switch self {
+    case .iid: .iid
+    case .shards: .shards(perNode: 2)
+    case .dirichlet: .dirichlet(alpha: 0.5)
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import ByzKit
+import ExampleSupport
+
+/// Trains a classifier of handwritten digits without a server: nodes learn from their neighbors,
+/// while some of these lie.
+@main
+struct P2PMnist: Program {
+  static let configuration = CommandConfiguration(
+    commandName: "p2p-mnist",
+    abstract: "Train on handwritten digits without a server while some of the nodes lie.",
+    discussion: """
+      In each round every node takes a local step, sends its model to its neighbors, and moves to the robust \
+      aggregate of its own model and theirs. Nodes are numbered, honest ones first.
+
+      A topology is complete, star, ring:k=2, torus:rows=2,columns=3 or erdosRenyi:p=0.5,seed=1.
+
+      With --mode async each node goes on as soon as it has heard --quorum neighbors, of whose models none is older \
+      than --staleness rounds; messages arrive in an order drawn from the seed, so the same flags give the same digest.
+      """)
+
+  enum ModeName: String, CaseIterable, ExpressibleByArgument { case sync, async }
+
+  @OptionGroup var training: TrainingFlags
+  @Option(help: "Who sends to whom.") var topology = "complete"
+  @Option(help: "sync: rounds in step. async: each node at its own pace.") var mode = ModeName.sync
+  @Option(
+    help: "async: the neighbors that a round needs. (default: the fewest that a node has - f)")
+  var quorum: Int?
+  @Option(help: "async: the most rounds by which a neighbor's model may be older.") var staleness =
+    2
+  @Option(help: "Threads that compute.") var workers = 2
+
+  static func main() async { await start() }
+
+  func validate() throws {
+    guard 1...1024 ~= workers else {
+      throw ValidationError("--workers is \(workers), but must be in 1...1024.")
+    }
+    guard mode == .async || quorum == nil else {
+      throw ValidationError(
+        "--quorum is for --mode async: in step, a node waits for all neighbors.")
+    }
+  }
+
+  func execute() async throws {
+    let plan = training.plan
+    let topology = try Topology(parsing: topology, nodes: plan.honest + plan.byzantine)
+    let mode = gossipMode(topology)
+    let problem = try Problem(plan)
+    let progress = ProgressDisplay(total: plan.rounds, toStandardError: training.json)
+    if !topology.isConnected {
+      progress.note(
+        "The topology has \(topology.components.count) parts that learn each for themselves.")
+    }
+    let workers = workers
+    let report = try await interruptible {
+      try await problem.trainAmongPeers(
+        topology, mode: mode, workers: workers, progress: progress)
+    }
+    print(training.json ? try report.json() : report.table)
+    if report.wasStopped { throw ExitCode(130) }
+  }
+
+  private func gossipMode(_ topology: Topology) -> GossipMode {
+    guard mode == .async else { return .synchronous }
+    let fewest = (0..<training.honest).map { topology.inNeighbors(of: $0).count }.min() ?? 0
+    return .asynchronous(
+      quorum: quorum ?? max(0, fewest - training.plan.tolerated), staleness: staleness)
+  }
+}

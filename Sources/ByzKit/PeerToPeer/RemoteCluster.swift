@@ -1,0 +1,139 @@
+public import ByzRuntime
+public import ByzTensor
+
+/// Nodes in processes of their own: children, or processes on other hosts, in turn.
+///
+/// Each node has its own scheduler and its own process, and talks to its neighbors by mail. The process that started them passes the
+/// mail on and takes no part in the learning.
+public struct RemoteCluster: ClusterBackend {
+  private let backends: [any WorkerBackend]
+  private let liveness: Liveness
+
+  /// Nodes on `backends`, in turn.
+  public init(_ backends: [any WorkerBackend], liveness: Liveness = Liveness()) {
+    self.backends = backends
+    self.liveness = liveness
+  }
+
+  /// Starts a process for each node and makes the nodes there.
+  ///
+  /// - Throws: ``PeerToPeerError/notSpecified(node:)`` for a participant that was not made from a
+  ///   ``ParticipantSpecification``, and what starting throws.
+  public func start(_ plan: ClusterPlan) async throws -> any Cluster {
+    let n = plan.topology.nodeCount
+    for (what, count) in [("participants", plan.participants.count), ("models", plan.models.count)]
+    where count != n {
+      throw PeerToPeerError.wrongCount(of: what, expected: n, actual: count)
+    }
+    guard !backends.isEmpty else {
+      throw RuntimeError(.invalidConfiguration, "A cluster needs at least one host.")
+    }
+    let system = ByzActorSystem(registry: .byzKit, liveness: liveness)
+    do {
+      let nodes = try await withThrowingTaskGroup(of: (Int, GossipHost).self) { group in
+        for (number, participant) in plan.participants.enumerated() {
+          guard let specification = participant.specification else {
+            throw PeerToPeerError.notSpecified(node: number)
+          }
+          let arguments = GossipHost.Arguments(
+            number: number, participant: specification, topology: plan.topology,
+            model: plan.models[number], mode: plan.mode, accomplices: plan.byzantine,
+            deadline: plan.deadline)
+          let backend = backends[number % backends.count]
+          group.addTask { (number, try await spawn(arguments, on: backend, in: system)) }
+        }
+        var nodes: [Int: GossipHost] = [:]
+        for try await (number, node) in group { nodes[number] = node }
+        return (0..<n).compactMap { nodes[$0] }
+      }
+      return RemoteNodes(system: system, nodes: nodes)
+    } catch {
+      await system.stop()
+      throw error
+    }
+  }
+}
+
+private func spawn(
+  _ arguments: GossipHost.Arguments, on backend: some WorkerBackend, in system: ByzActorSystem
+) async throws -> GossipHost {
+  try await system.spawn(GossipHost.self, arguments, on: backend)
+}
+
+extension ClusterBackend where Self == RemoteCluster {
+  /// Each node in a child process.
+  public static var processes: RemoteCluster { RemoteCluster([ProcessBackend()]) }
+
+  /// The nodes on hosts, in turn.
+  public static func hosts(_ backends: any WorkerBackend...) -> RemoteCluster {
+    RemoteCluster(backends)
+  }
+}
+
+private final class RemoteNodes: Cluster {
+  let system: ByzActorSystem
+  let nodes: [GossipHost]
+  private let runs = Monitor(0)
+
+  init(system: ByzActorSystem, nodes: [GossipHost]) {
+    self.system = system
+    self.nodes = nodes
+  }
+
+  func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>] {
+    let run = runs.withLock { runs in
+      runs += 1
+      return runs
+    }
+    // A mailbox of each run its own: nothing of the last one can come into this one.
+    var addresses: [MailboxAddress] = []
+    var lost: [Int: any Error] = [:]
+    for (number, node) in nodes.enumerated() {
+      do {
+        addresses.append(try await node.open(run: run))
+      } catch {
+        lost[number] = error
+        addresses.append(MailboxAddress(host: 0, name: "lost"))
+      }
+    }
+    let places = addresses
+    for number in lost.keys { await announce(number, places) }
+    let results = await withTaskGroup(of: (Int, Result<[GossipReport], any Error>).self) { group in
+      for (number, node) in nodes.enumerated() where lost[number] == nil {
+        group.addTask {
+          do {
+            return (number, .success(try await node.run(rounds: rounds, addresses: places)))
+          } catch {
+            return (number, .failure(error))
+          }
+        }
+      }
+      var results: [Int: Result<[GossipReport], any Error>] = lost.mapValues { .failure($0) }
+      for await (number, result) in group {
+        results[number] = result
+        if case .failure = result { await announce(number, places) }
+      }
+      return nodes.indices.compactMap { results[$0] }
+    }
+    try Task.checkCancellation()
+    return results
+  }
+
+  /// Tells everyone that a node sends nothing more.
+  private func announce(_ number: Int, _ addresses: [MailboxAddress]) async {
+    let others = addresses.indices.filter { $0 != number }.map { addresses[$0] }
+    // A node that is done has nobody who reads its mail.
+    let system = system
+    _ = try? await withDeadline(.seconds(5)) {
+      await system.broadcast(GossipLetter.left(number), to: others)
+    }
+  }
+
+  func models() async throws -> [Tensor<Float>?] {
+    var models: [Tensor<Float>?] = []
+    for node in nodes { models.append(try? await node.model()) }
+    return models
+  }
+
+  func stop() async { await system.stop() }
+}

@@ -1,0 +1,159 @@
+import ArgumentParser
+import ByzAuthentication
+import ByzKit
+import ByzLaunch
+import ByzTCP
+import ByzUCX
+import Foundation
+import Logging
+
+struct WorkerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "worker",
+    abstract: "Host workers for programs on other machines.",
+    discussion: """
+      Serves the library's rules, attacks and nodes to whoever connects with tcp://HOST:PORT or ucx://HOST:PORT. On other than \
+      loopback addresses clients must have a token within TLS, or certificates that --tls-roots has signed.
+
+        umask 077; openssl rand -hex 32 > token
+        byzkit worker --listen 0.0.0.0:29000 --token-file token --tls-certificate worker.pem --tls-key worker.key
+
+      The token comes from the file or from BYZKIT_TOKEN, never from an argument, which others on the machine can read. Prints one \
+      line of JSON when it listens and one when it ends; logs go to standard error. SIGTERM and SIGINT let running calls finish; \
+      a second signal does not wait.
+      """)
+
+  @Option(help: "Where to listen; port 0 for one that is free.") var listen =
+    "127.0.0.1:\(LaunchEnvironment.defaultPort)"
+  @Flag(help: "Listen over UCX instead of TCP.") var ucx = false
+  @Option(help: "This side's certificate chain, a PEM file.") var tlsCertificate: String?
+  @Option(help: "The private key of the certificate, a PEM file.") var tlsKey: String?
+  @Option(help: "The roots that must have signed clients' certificates, a PEM file.")
+  var tlsRoots: String?
+  @Option(help: "The file with the token, which only its owner may read.") var tokenFile: String?
+  @Flag(
+    help: """
+      Listen on other than loopback addresses without TLS, for strangers too; with --ucx, trust the fabric, which UCX needs there.
+      """)
+  var insecure = false
+  @Flag(help: "Refuse clients that would compute other bits.") var requireSameBits = false
+  @Option(help: "The most connections at a time.") var maxConnections: Int?
+  @Option(help: "How many seconds running calls may take after the first signal.")
+  var drainSeconds = 20
+  @Option(
+    help:
+      "What to log: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).",
+    transform: Self.logLevel)
+  var logLevel = Logger.Level.notice
+
+  private static func logLevel(_ text: String) throws -> Logger.Level {
+    guard let level = Logger.Level(rawValue: text) else {
+      throw ValidationError("'\(text)' is no log level.")
+    }
+    return level
+  }
+
+  func validate() throws {
+    if ucx, tlsCertificate ?? tlsKey ?? tlsRoots != nil {
+      throw ValidationError("UCX has no TLS: --ucx and --tls-… exclude each other.")
+    }
+    if let maxConnections, maxConnections < 1 {
+      throw ValidationError("--max-connections is \(maxConnections), and must be at least 1.")
+    }
+    guard (0...86_400).contains(drainSeconds) else {
+      throw ValidationError("--drain-seconds is \(drainSeconds), and must be from 0 to 86400.")
+    }
+  }
+
+  func run() async throws {
+    let address = try TCPAddress(listen)
+    let token = try tokenFile.map { try Token(contentsOfFile: $0) } ?? Token.inEnvironment()
+    let signals = EndingSignals(limit: .seconds(drainSeconds))
+    if ucx {
+      var listener = UCXOptions(token: token, trustedFabric: insecure)
+      if let maxConnections { listener.maximumConnections = maxConnections }
+      try await host(signals) { options, body in
+        try await withUCXWorkerServer(
+          on: "\(address)", registry: .byzKit, listener: listener, options: options, body: body)
+      }
+    } else {
+      var listener = TCPListenerOptions(tls: tls, token: token)
+      listener.insecure = insecure
+      if let maxConnections {
+        listener.maxConnections = maxConnections
+        listener.maxConnectionsPerAddress = maxConnections
+      }
+      try await host(signals) { options, body in
+        try await withWorkerServer(
+          on: address, registry: .byzKit, listener: listener, options: options, body: body)
+      }
+    }
+  }
+
+  private var tls: TLSOptions? {
+    guard tlsCertificate ?? tlsKey ?? tlsRoots != nil else { return nil }
+    return TLSOptions(
+      certificateChainFile: tlsCertificate, privateKeyFile: tlsKey, trustRootsFile: tlsRoots)
+  }
+
+  private func host(
+    _ signals: EndingSignals,
+    _ serve: (WorkerServerOptions, (WorkerServer) async throws -> WorkerServer) async throws ->
+      WorkerServer
+  ) async throws {
+    var options = WorkerServerOptions()
+    options.requiresSameBits = requireSameBits
+    options.drainLimit = .seconds(drainSeconds)
+    options.observer = observer()
+    let server = try await serve(options) { server in
+      try printLine(
+        Status(
+          listening: server.address, pid: ProcessInfo.processInfo.processIdentifier,
+          version: toolVersion, kernels: KernelVariant.selected.rawValue,
+          blas: BLAS.coreName ?? ""))
+      await signals.first()
+      return server
+    }
+    try printLine(End(ended: server.address, totals: server.totals))
+  }
+
+  private func observer() -> @Sendable (WorkerServerEvent) -> Void {
+    var logger = Logger(label: "byzkit.worker") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = logLevel
+    let metrics = WorkerMetrics()
+    return { [logger] event in
+      metrics.record(event)
+      switch event {
+      case .connected(let peer): logger.info("connected", metadata: ["peer": "\(peer)"])
+      case .ended(let peer, let reason):
+        let isUsual = reason.code == .stopped || reason.code == .workerLost
+        logger.log(
+          level: isUsual ? .info : .warning, "ended",
+          metadata: ["peer": "\(peer)", "reason": "\(reason)"])
+      case .received(let byteCount, let isCall):
+        logger.trace("received", metadata: ["bytes": "\(byteCount)", "call": "\(isCall)"])
+      case .sent(let byteCount): logger.trace("sent", metadata: ["bytes": "\(byteCount)"])
+      }
+    }
+  }
+
+  private struct Status: Encodable {
+    let listening: String
+    let pid: Int32
+    let version: String
+    let kernels: String
+    let blas: String
+  }
+
+  private struct End: Encodable {
+    let ended: String
+    let totals: WorkerServerTotals
+  }
+
+  /// At once, also into a pipe.
+  private func printLine(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    try FileHandle.standardOutput.write(contentsOf: try encoder.encode(value) + Data("\n".utf8))
+  }
+}

@@ -1,0 +1,110 @@
+import ByzKit
+import ByzWorkerSupport
+import Distributed
+import Testing
+
+// What stands between a line "// snippet: NAME" and a line "// end" is in README.md too, word for
+// word: scripts/update-readme copies it there, and --check compares.
+
+// snippet: Calculator
+distributed actor Calculator: RemoteActor {
+  typealias ActorSystem = ByzActorSystem
+  private let name: String
+
+  init(_ name: String, actorSystem: ByzActorSystem) {
+    self.name = name
+    self.actorSystem = actorSystem
+  }
+
+  distributed func add(_ a: Double, _ b: Double) -> Double { a + b }
+  distributed func title() -> String { name }
+}
+
+let registry = Registry(actors: [Calculator.self])
+// end
+
+/// What child processes of these tests run; a program calls `runWorkerIfRequested(registry)` first in
+/// its `main`.
+enum SnippetWorker: TestWorkerProgram {
+  static func run() -> Never {
+    runWorkerIfRequested(registry)
+    preconditionFailure("This process was not started as a worker.")
+  }
+}
+
+// Here the children run the tests' program, so these stand in front of the library's.
+
+extension WorkerBackend where Self == ProcessBackend {
+  fileprivate static var process: ProcessBackend { ProcessBackend(running: SnippetWorker.self) }
+}
+
+extension WorkerConfiguration {
+  fileprivate static func processes(_ count: Int) -> WorkerConfiguration {
+    WorkerConfiguration(backend: ProcessBackend(running: SnippetWorker.self), count: count)
+  }
+}
+
+@Suite("The snippets of the README", .timeLimit(.minutes(1)))
+struct ReadmeSnippets {
+  private let gradients: [Tensor<Float>] = (0..<9).map { node in
+    Tensor<Float>((0..<5000).map { Float(($0 * 7 + node * 13) % 101) / 101 })
+  }
+
+  @Test("a pool gives the bits of the direct call")
+  func pool() async throws {
+    // snippet: Pool
+    let rule = NearestNeighborMixing(f: 2).then(TrimmedMean(f: 2))
+    let direct = try rule.aggregate(gradients)
+    let pooled = try await withActorPool(.threads(4)) { pool in
+      try await rule.aggregate(gradients, on: pool)
+    }
+    print(pooled == direct)  // true: the same bits, whatever the pool
+    // end
+    #expect(pooled == direct)
+  }
+
+  @Test("a pool of threads and processes gives the bits of the direct call")
+  func heterogeneousPool() async throws {
+    // snippet: HeterogeneousPool
+    let rule = MultiKrum(f: 2, q: 4)
+    let (aggregate, workers) = try await withActorPool(.threads(2), .processes(2)) { pool in
+      let aggregate = try await rule.aggregate(gradients, on: pool)
+      return (aggregate, pool.statistics)
+    }
+    for worker in workers { print(worker.name, worker.completed) }  // thread-0 …, process-0 …
+    // end
+    #expect(try aggregate == rule.aggregate(gradients))
+    #expect(workers.map(\.name) == ["thread-0", "thread-1", "process-0", "process-1"])
+    #expect(workers.allSatisfy { $0.failed == 0 && !$0.isLost })
+  }
+
+  @Test("an actor answers alike on a thread and in a process")
+  func actors() async throws {
+    // snippet: Actors
+    let sums = try await withActorSystem(registry) { system in
+      let here = try await system.spawn(Calculator.self, "here", on: .thread)
+      let beside = try await system.spawn(Calculator.self, "beside", on: .process)
+      return [try await here.add(10, 20), try await beside.add(10, 20)]
+    }
+    print(sums)  // [30.0, 30.0]
+    // end
+    #expect(sums == [30, 30])
+  }
+
+  @Test("the same code runs on whatever backend it is given")
+  func switchingBackends() async throws {
+    // snippet: SwitchingBackends
+    func greet(on backend: some WorkerBackend) async throws -> String {
+      try await withActorSystem(registry) { system in
+        let calculator = try await system.spawn(Calculator.self, backend.name, on: backend)
+        return "\(try await calculator.title()): \(try await calculator.add(10, 20))"
+      }
+    }
+    let backends: [any WorkerBackend] = [.thread, .process]
+    for backend in backends { print(try await greet(on: backend)) }
+    // end
+    var greetings: [String] = []
+    for backend in backends { greetings.append(try await greet(on: backend)) }
+    #expect(greetings == ["thread: 30.0", "process: 30.0"])
+  }
+}

@@ -1,0 +1,90 @@
+import ByzKit
+import ByzRuntime
+import ByzTensor
+import ByzWorkerSupport
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+@Suite("Rules and nodes on every backend")
+struct BackendTests {
+  @Test("Every rule gives the bits of the direct call on child processes, and beside threads")
+  func processes() async throws {
+    let d = 2 * 2048 + 77
+    let floats = PoolTests.vectors(Float.self, d: d)
+    let doubles = PoolTests.vectors(Double.self, d: d)
+    try await withActorPool(.testProcesses(2), .threads(1)) { (pool) async throws -> Void in
+      for tested in TestedRule.all {
+        let f = try #require(tested.f(n: PoolTests.n))
+        let rule = tested.make(PoolTests.n, f, 1)
+        let expected = try rule.outputs(floats)
+        for chunkSize in [nil, 1000] {
+          let actual = try await rule.outputs(floats, on: pool, chunkSize: chunkSize)
+          #expect(hasSameBits(actual, expected), "\(rule)")
+        }
+        let expectedDoubles = try rule.outputs(doubles)
+        let actualDoubles = try await rule.outputs(doubles, on: pool, chunkSize: nil)
+        #expect(hasSameBits(actualDoubles, expectedDoubles), "\(rule)")
+      }
+      let remote = pool.statistics.filter { $0.backend == "process" }
+      #expect(remote.allSatisfy { $0.completed > 0 && $0.failed == 0 })
+    }
+  }
+
+  @Test("The bits are the same while workers are killed")
+  func killed() async throws {
+    let vectors = PoolTests.vectors(Float.self, d: 4 * 2048)
+    let rules: [any Rule] = [MultiKrum(f: 2, q: 5), TrimmedMean(f: 2), GeometricMedian()]
+    let expected = try rules.map { try $0.outputs(vectors) }
+    try await withActorPool(.testProcesses(3, name: "mortal"), .threads(1)) { (pool) async throws -> Void in
+      for round in 0..<12 {
+        if round % 4 == 1, let victim = workers(named: "mortal").randomElement() { kill(victim, SIGKILL) }
+        let rule = rules[round % rules.count]
+        let actual = try await rule.outputs(vectors, on: pool, chunkSize: 512)
+        #expect(hasSameBits(actual, expected[round % rules.count]), "\(rule)")
+      }
+    }
+  }
+
+  @Test("Training gives the same bits with nodes in child processes")
+  func training() async throws {
+    let problem = try Problem()
+    func train(on pool: ActorPool?) async throws -> Tensor<Float> {
+      var server = try problem.server(
+        honest: 5, attack: Gaussian(), byzantine: 1, rule: MultiKrum(f: 1, q: 3))
+      for _ in 0..<6 { try await server.round(on: pool) }
+      return server.parameters
+    }
+    let expected = try await train(on: nil)
+    try await withActorPool(.testProcesses(2, name: "learner")) { (pool) async throws -> Void in
+      let actual = try await train(on: pool)
+      #expect(actual.hasSameBits(as: expected))
+      for victim in workers(named: "learner") { kill(victim, SIGKILL) }
+      let again = try await train(on: pool)
+      #expect(again.hasSameBits(as: expected))
+    }
+  }
+
+  /// The child processes whose workers' names begin with `name`; other tests have children, too.
+  private func workers(named name: String) -> [pid_t] {
+    guard let folder = opendir("/proc") else { return [] }
+    defer { closedir(folder) }
+    var found: [pid_t] = []
+    while let entry = readdir(folder) {
+      let number = withUnsafeBytes(of: entry.pointee.d_name) {
+        pid_t(String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self))
+      }
+      guard let number, let file = fopen("/proc/\(number)/cmdline", "r") else { continue }
+      defer { fclose(file) }
+      var line = [UInt8](repeating: 0, count: 512)
+      let count = fread(&line, 1, line.count, file)
+      let words = line.prefix(count).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      if words.first == "byzkit-worker", words.last?.hasPrefix(name) == true { found.append(number) }
+    }
+    return found
+  }
+}

@@ -1,0 +1,146 @@
+import ByzAuthentication
+import ByzKit
+import ByzLaunch
+import ByzRuntime
+import ByzTCP
+import Foundation
+import Testing
+
+@Suite("byzkit worker", .timeLimit(.minutes(2)))
+struct WorkerCommandTests {
+  struct Status: Decodable {
+    let listening: String
+    let pid: Int32
+    let kernels: KernelVariant
+  }
+
+  struct End: Decodable {
+    let ended: String
+    let totals: WorkerServerTotals
+  }
+
+  /// A worker that listens, in a process of its own.
+  final class Host {
+    let process: Process
+    let status: Status
+    private let output: FileHandle
+
+    init(_ tool: Tool, _ arguments: String..., environment: [String: String] = [:]) throws {
+      process = try tool.process(
+        ["worker", "--listen", "127.0.0.1:0", "--log-level", "critical"] + arguments,
+        environment: environment)
+      let pipe = Pipe()
+      process.standardOutput = pipe
+      output = pipe.fileHandleForReading
+      try process.run()
+      var line = Data()
+      while let byte = try output.read(upToCount: 1), byte != Data("\n".utf8) { line += byte }
+      status = try JSONDecoder().decode(Status.self, from: line)
+    }
+
+    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+    /// What it says at its end.
+    func end() throws -> End {
+      process.terminate()
+      let line = try output.readToEnd() ?? Data()
+      process.waitUntilExit()
+      return try JSONDecoder().decode(End.self, from: line)
+    }
+  }
+
+  private let vectors: [Tensor<Float>] = (0..<7).map { .normal(shape: [1001], key: RandomKey($0)) }
+
+  private func expectMedian(
+    on address: String, _ options: BackendOptions = BackendOptions(),
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws {
+    let workers = try WorkerConfiguration.parsing("\(address)*2", options: options)
+    let pooled = try await withActorPool(workers, registry: .byzKit) {
+      try await Median().aggregate(vectors, on: $0)
+    }
+    #expect(try pooled == Median().aggregate(vectors), sourceLocation: sourceLocation)
+  }
+
+  @Test("it says where it listens, serves pools, and ends with 0 on SIGTERM")
+  func serves() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let host = try Host(tool, environment: ["BYZKIT_KERNELS": "plain"])
+    #expect(host.status.pid == host.process.processIdentifier)
+    #expect(host.status.kernels == .plain)
+    try await expectMedian(on: host.status.listening)
+    let end = try host.end()
+    #expect(end.ended == host.status.listening)
+    #expect(end.totals.connections == 2 && end.totals.calls >= 1)
+    #expect(host.process.terminationReason == .exit && host.process.terminationStatus == 0)
+  }
+
+  @Test("who does not hold its token is refused, and it goes on serving who does")
+  func token() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    func options(_ text: String) throws -> BackendOptions {
+      var tcp = TCPOptions(token: try Token(text.utf8))
+      tcp.retry.attempts = 1
+      return BackendOptions(tcp: tcp)
+    }
+    let host = try Host(tool, environment: ["BYZKIT_TOKEN": "the token of this test"])
+    let error = await #expect(throws: RuntimeError.self) {
+      try await expectMedian(on: host.status.listening, options("another token, as long"))
+    }
+    #expect(
+      error?.code == .authenticationFailed || error?.code == .workerLost,
+      "\(String(describing: error))")
+    try await expectMedian(on: host.status.listening, options("the token of this test"))
+    #expect(try host.end().totals.calls >= 1)
+  }
+
+  @Test("it refuses addresses that strangers reach, bad addresses and readable token files")
+  func refusals() throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    try Data("a token for all to see".utf8).write(to: tool.folder.appending(path: "token"))
+    try FileManager.default.setAttributes(
+      [.posixPermissions: 0o644], ofItemAtPath: tool.path("token"))
+    for (arguments, text) in [
+      (["--listen", "0.0.0.0:0"], "can be reached from other machines"),
+      (["--ucx", "--listen", "0.0.0.0:0"], "is not a loopback address"),
+      (["--listen", "29000"], "\"29000\" is no address"),
+      (["--listen", "127.0.0.1:0", "--token-file", "token"], "mode 644"),
+      (["--listen", "127.0.0.1:0", "--tls-certificate", "none.pem"], "privateKeyFile"),
+    ] {
+      let process = try tool.process(["worker"] + arguments)
+      let errors = Pipe()
+      process.standardError = errors
+      try process.run()
+      let said = String(
+        decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 1 && said.contains(text), "\(said)")
+    }
+  }
+
+  @Test("doctor makes a round trip over every backend")
+  func doctor() throws {
+    struct Diagnosis: Decodable {
+      struct Backend: Decodable {
+        let name: String
+        let works: Bool
+        let problem: String?
+        let needs: String
+      }
+      let backends: [Backend]
+    }
+    let tool = try Tool()
+    defer { tool.remove() }
+    let result = try tool("doctor", "--format", "json")
+    let backends = try JSONDecoder().decode(Diagnosis.self, from: Data(result.output.utf8)).backends
+    #expect(backends.map(\.name) == ["thread", "process", "tcp", "ucx"])
+    for backend in backends {
+      #expect(backend.works == (backend.problem == nil))
+      // UCX may be missing.
+      if backend.name != "ucx" { #expect(backend.works, "\(backend.problem ?? "")") }
+    }
+  }
+}

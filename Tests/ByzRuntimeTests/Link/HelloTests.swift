@@ -1,0 +1,44 @@
+import ByzRuntime
+import Testing
+
+@Suite("Hello")
+struct HelloTests {
+  private static func hello(
+    kernels: String = "avx2", blas: String = "Haswell", types: [String: Int] = [:],
+    requiresSameBits: Bool = false
+  ) -> Hello {
+    Hello(
+      host: 1, name: "node-1 (7)", types: types, kernels: kernels, blas: blas,
+      requiresSameBits: requiresSameBits)
+  }
+
+  @Test("other kernels, or another BLAS, are refused where either side requires the same bits")
+  func sameBits() throws {
+    for other in [Self.hello(kernels: "avx512"), Self.hello(blas: "SkylakeX")] {
+      try Self.hello().check(other)
+      var strict = Self.hello(requiresSameBits: true)
+      let here = #expect(throws: RuntimeError.self) { try strict.check(other) }
+      #expect(here?.code == .incompatiblePeer)
+      strict.name = "strict (8)"
+      let there = #expect(throws: RuntimeError.self) { try other.check(strict) }
+      #expect(there?.message.contains("strict (8)") == true)
+      #expect(there?.message.contains("the same bits are required") == true)
+    }
+    try Self.hello(requiresSameBits: true).check(Self.hello())
+  }
+
+  @Test("a type that only one side lists is no reason to refuse")
+  func unknownTypes() throws {
+    try Self.hello(types: ["A": 1, "B": 2]).check(Self.hello(types: ["B": 2, "C": 1]))
+  }
+
+  @Test("comes back from its bytes, and is refused when they are cut off")
+  func coding() throws {
+    let hello = Self.hello(types: ["Module.Type": 3], requiresSameBits: true)
+    let bytes = Hello.encode(hello)
+    #expect(try Hello(parsing: bytes) == hello)
+    for count in bytes.indices {
+      #expect(throws: RuntimeError.self) { try Hello(parsing: Array(bytes[..<count])) }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import ByzAuthentication
+import ByzRuntime
+import ByzTCP
+import ByzTensor
+import Testing
+
+/// The sum of one of the input tensors.
+struct Sum: Subtask {
+  var input: Int
+
+  func run(_ operands: Operands) throws -> Double {
+    guard case .float32(let tensor) = operands.inputs[input] else { return .nan }
+    return tensor.withUnsafeBufferPointer { $0.reduce(0) { $0 + Double($1) } }
+  }
+}
+
+@Suite("Workers over TCP", .timeLimit(.minutes(2)))
+struct TCPWorkerTests {
+  /// A host of workers that know how to sum.
+  func withHost<R>(
+    _ options: TCPListenerOptions, _ body: (TCPAddress) async throws -> R
+  ) async throws -> R {
+    try await withTCPListener(
+      options: options,
+      accept: { link, authenticator in
+        // Ends with its link, which the listener closes.
+        Task {
+          await serveAsWorker(
+            link, registry: Registry(subtasks: [Sum.self]), authenticator: authenticator)
+        }
+      }, body: body)
+  }
+
+  @Test(
+    "run subtasks on tensors, plainly or with certificates and a token", arguments: [false, true])
+  func pool(encrypted: Bool) async throws {
+    let token = encrypted ? try Token("0123456789abcdef".utf8) : nil
+    let server = TCPListenerOptions(tls: encrypted ? Certificates.tls("server") : nil, token: token)
+    let client = TCPOptions(tls: encrypted ? Certificates.tls("client") : nil, token: token)
+    try await withHost(server) { address in
+      let tensors = (1...4).map { number in
+        Tensor<Float>([Float](repeating: Float(number), count: 50_000))
+      }
+      try await withActorPool(
+        WorkerConfiguration(backend: .tcp("\(address)", client), count: 2)
+      ) { pool in
+        let sums = try await pool.run(
+          tensors.indices.map { Sum(input: $0) },
+          operands: Operands(inputs: tensors.map { AnyTensor.float32($0) }))
+        #expect(sums == [50_000, 100_000, 150_000, 200_000])
+      }
+    }
+  }
+
+  @Test("refuse who does not hold their token")
+  func wrongToken() async throws {
+    try await withHost(TCPListenerOptions(token: Token("0123456789abcdef".utf8))) { address in
+      for token in [try Token("0123456789abcdeF".utf8), nil] {
+        var options = TCPOptions(token: token)
+        options.retry.attempts = 1
+        await #expect(throws: RuntimeError.self) {
+          try await withActorPool(WorkerConfiguration(backend: .tcp("\(address)", options))) {
+            try await $0.run([Sum(input: 0)])
+          }
+        }
+      }
+    }
+  }
+}

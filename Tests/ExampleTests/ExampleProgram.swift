@@ -1,0 +1,90 @@
+import Foundation
+
+/// One of the example programs, run as a user would.
+struct ExampleProgram {
+  private let executable: URL
+  private let name: String
+
+  init(_ name: String) throws {
+    self.name = name
+    executable = try Self.executable(name)
+  }
+
+  /// What a run left behind.
+  struct Run {
+    let status: Int32
+    let output: String
+    let errors: String
+
+    /// The last line of what it printed, which `--json` makes an object.
+    var report: Report {
+      get throws {
+        let line = output.split(separator: "\n").last ?? ""
+        return try JSONDecoder().decode(Report.self, from: Data(line.utf8))
+      }
+    }
+  }
+
+  /// What the training programs print as JSON; the last three are of those without a server.
+  struct Report: Decodable {
+    struct Node: Decodable {
+      let name: String
+      let role: String
+      let samples: Int
+      let accuracy: Double?
+    }
+    let testAccuracy: Double
+    let rounds: Int
+    let digest: String
+    let nodes: [Node]
+    let lowestAccuracy: Double?
+    let highestAccuracy: Double?
+    let diameter: Double?
+  }
+
+  /// Runs it to its end, without holding a thread that a server in this process may need.
+  func callAsFunction(
+    _ arguments: [String], environment: [String: String] = [:]
+  ) async throws -> Run {
+    let folder = FileManager.default.temporaryDirectory
+      .appending(path: "byzkit-\(name)-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let files = ["output", "errors"].map { folder.appending(path: $0) }
+    for file in files { try Data().write(to: file) }
+    let process = Process()
+    process.executableURL = executable
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = try FileHandle(forWritingTo: files[0])
+    process.standardError = try FileHandle(forWritingTo: files[1])
+    try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
+      process.terminationHandler = { _ in done.resume() }
+      do {
+        try process.run()
+      } catch {
+        process.terminationHandler = nil
+        done.resume(throwing: error)
+      }
+    }
+    let texts = try files.map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
+    return Run(status: process.terminationStatus, output: texts[0], errors: texts[1])
+  }
+
+  /// It is built into the folder of the test bundle.
+  private static func executable(_ name: String) throws -> URL {
+    for bundle in [Bundle.main] + Bundle.allBundles {
+      for start in [bundle.bundleURL, bundle.executableURL].compactMap({ $0 }) {
+        var folder = start
+        for _ in 0..<4 {
+          folder.deleteLastPathComponent()
+          let candidate = folder.appending(path: name)
+          let kind = try? candidate.resourceValues(forKeys: [.isRegularFileKey])
+          if kind?.isRegularFile == true { return candidate }
+        }
+      }
+    }
+    throw CocoaError(.fileNoSuchFile)
+  }
+}
