@@ -43,7 +43,9 @@ struct ByzFaults: AsyncParsableCommand {
   mutating func run() async throws {
     // What a process makes once and keeps: event loops, the alarm's thread, shared memory.
     for warmUp in 0..<3 as Range<UInt64> {
-      do { _ = try await FaultRun(seed: .max - warmUp).run() } catch { if !json { print("warming up: \(error)") } }
+      do { _ = try await FaultRun(seed: .max - warmUp).run() } catch {
+        if !json { print("warming up: \(error)") }
+      }
     }
     let start = ContinuousClock.now
     var summary = Summary(
@@ -87,7 +89,8 @@ struct ByzFaults: AsyncParsableCommand {
     }
     let after = await Leftovers.settle(to: before)
     guard after.isWithin(before) else {
-      throw FaultFailure("Left behind: before \(before); after \(after)")
+      throw FaultFailure(
+        "Left behind: before \(before); after \(after): \(Leftovers.childStates())")
     }
     return counts
   }

@@ -43,6 +43,13 @@ struct Leftovers: Hashable, CustomStringConvertible {
     }
   }
 
+  /// For a finding: number, program and state of each child.
+  static func childStates() -> [String] {
+    children().map {
+      text("/proc/\($0)/stat").split(separator: " ").prefix(3).joined(separator: " ")
+    }
+  }
+
   static func threadNames() -> [String] {
     entries("/proc/self/task").map { text("/proc/self/task/\($0)/comm") }
   }
