@@ -42,7 +42,11 @@ struct ByzFaults: AsyncParsableCommand {
 
   mutating func run() async throws {
     // What a process makes once and keeps: event loops, the alarm's thread, shared memory.
-    for warmUp in 0..<3 as Range<UInt64> { _ = try? await FaultRun(seed: .max - warmUp).run() }
+    for warmUp in 0..<3 as Range<UInt64> {
+      do { _ = try await FaultRun(seed: .max - warmUp).run() } catch {
+        if !json { print("warming up: \(error)") }
+      }
+    }
     let start = ContinuousClock.now
     var summary = Summary(
       runs: 0, seed: seed, seconds: 0, slowest: 0, counts: FaultCounts(), failures: [])
@@ -57,8 +61,9 @@ struct ByzFaults: AsyncParsableCommand {
       summary.slowest = max(summary.slowest, (ContinuousClock.now - began) / .seconds(1))
       summary.runs += 1
       if !json, summary.runs.isMultiple(of: 50) {
-        print("\(summary.runs) runs, \(summary.counts.losses) losses, \(ContinuousClock.now - start)")
-        fflush(stdout)
+        print(
+          "\(summary.runs) runs, \(summary.counts.losses) losses, \(ContinuousClock.now - start)")
+        fflush(nil)
       }
     }
     summary.seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -84,7 +89,8 @@ struct ByzFaults: AsyncParsableCommand {
     }
     let after = await Leftovers.settle(to: before)
     guard after.isWithin(before) else {
-      throw FaultFailure("Left behind: before \(before); after \(after)")
+      throw FaultFailure(
+        "Left behind: before \(before); after \(after): \(Leftovers.childStates())")
     }
     return counts
   }

@@ -88,13 +88,14 @@ final class FaultRun: Sendable {
         try await self.fail(pool)
         try await group.waitForAll()
       }
+      let statistics = pool.statistics
       counts.withLock { counts in
-        counts.losses = pool.statistics.reduce(0) { $0 + $1.losses }
-        counts.replacements = pool.statistics.reduce(0) { $0 + $1.restarts }
+        counts.losses = statistics.reduce(0) { $0 + $1.losses }
+        counts.replacements = statistics.reduce(0) { $0 + $1.restarts }
       }
     }
     let result = counts.withLock { $0 }
-    guard result.losses > 0 else { throw FaultFailure("No work was lost.") }
+    guard result.losses > 0 else { throw FaultFailure("No work was lost: \(result)") }
     return result
   }
 

@@ -6,7 +6,7 @@ struct Leftovers: Hashable, CustomStringConvertible {
   var descriptors: Int
   var sharedMappings: Int
   var sharedMemoryFiles: Int
-  /// Those with a name of their own: Swift's threads have the program's, and come as they are needed.
+  /// Those with a name of their own: Swift's threads have the program's or a queue's, and come as they are needed.
   var threads: Int
 
   static func now() -> Leftovers {
@@ -16,7 +16,9 @@ struct Leftovers: Hashable, CustomStringConvertible {
         $0.contains("byzkit") && $0.contains("memfd") || $0.contains("/dev/shm/byzkit")
       },
       sharedMemoryFiles: entries("/dev/shm").count { $0.contains("byzkit") },
-      threads: threadNames().count { !$0.hasPrefix("byzkit-faults") })
+      threads: threadNames().count {
+        !$0.hasPrefix("byzkit-faults") && !$0.contains("-qos")
+      })
   }
 
   /// Waits until no more is there than before; what ends may take a moment.
@@ -40,6 +42,13 @@ struct Leftovers: Hashable, CustomStringConvertible {
   static func children() -> [pid_t] {
     entries("/proc/self/task").flatMap { task in
       text("/proc/self/task/\(task)/children").split(separator: " ").compactMap { pid_t($0) }
+    }
+  }
+
+  /// For a finding: number, program and state of each child.
+  static func childStates() -> [String] {
+    children().map {
+      text("/proc/\($0)/stat").split(separator: " ").prefix(3).joined(separator: " ")
     }
   }
 

@@ -86,7 +86,7 @@ final class Proxy: Sendable {
   private func tell(_ change: (inout State) -> Void) {
     state.withLock { change(&$0) }
     var byte: UInt8 = 0
-    _ = send(waker, &byte, 1, Int32(MSG_DONTWAIT.rawValue) | Int32(MSG_NOSIGNAL.rawValue))
+    _ = send(waker, &byte, 1, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
   }
 
   static func address(_ port: Int) -> sockaddr_in {
@@ -159,7 +159,7 @@ private final class ProxyLoop: @unchecked Sendable {
     guard poll(&polls, nfds_t(polls.count), CInt(clamping: wait)) >= 0 else { return }
     if polls[0].revents != 0 {
       var bytes = [UInt8](repeating: 0, count: 64)
-      _ = recv(waker, &bytes, bytes.count, Int32(MSG_DONTWAIT.rawValue))
+      _ = recv(waker, &bytes, bytes.count, Int32(MSG_DONTWAIT))
     }
     var broken: Set<CInt> = []
     for index in pipes.indices {
@@ -174,7 +174,7 @@ private final class ProxyLoop: @unchecked Sendable {
 
   private func read(_ index: Int, due: Duration) -> Bool {
     var bytes = [UInt8](repeating: 0, count: 64 << 10)
-    let count = recv(pipes[index].from, &bytes, bytes.count, Int32(MSG_DONTWAIT.rawValue))
+    let count = recv(pipes[index].from, &bytes, bytes.count, Int32(MSG_DONTWAIT))
     guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }
     pipes[index].chunks.append((due, Array(bytes[..<count])))
     pipes[index].byteCount += count
@@ -183,7 +183,7 @@ private final class ProxyLoop: @unchecked Sendable {
 
   private func write(_ index: Int) -> Bool {
     guard let bytes = pipes[index].chunks.first?.bytes else { return true }
-    let flags = Int32(MSG_DONTWAIT.rawValue) | Int32(MSG_NOSIGNAL.rawValue)
+    let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
     let count = send(pipes[index].to, bytes, bytes.count, flags)
     guard count > 0 else { return errno == EAGAIN || errno == EINTR }
     pipes[index].byteCount -= count
@@ -208,8 +208,9 @@ private final class ProxyLoop: @unchecked Sendable {
   }
 
   private func accept(_ target: Int) {
-    let client = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+    let client = Glibc.accept(listener, nil, nil)
     guard client >= 0 else { return }
+    _ = byz_close_on_exec(client)
     let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var address = Proxy.address(target)
     let isConnected = withUnsafePointer(to: &address) { pointer in
@@ -240,7 +241,10 @@ enum Thread {
       { argument in
         let argument: UnsafeMutableRawPointer? = argument
         pthread_detach(pthread_self())
-        pthread_setname_np(pthread_self(), "fault-proxy")
+        if let file = fopen("/proc/thread-self/comm", "w") {
+          fputs("fault-proxy", file)
+          fclose(file)
+        }
         Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
         return nil
       }, argument)

@@ -43,7 +43,7 @@ final class WorkerProcess: Sendable {
     socket = sockets.0
     // It says its port first.
     var port: UInt16 = 0
-    guard recv(socket, &port, 2, Int32(MSG_WAITALL.rawValue)) == 2 else {
+    guard recv(socket, &port, 2, Int32(MSG_WAITALL)) == 2 else {
       byz_close(sockets.0)
       throw FaultFailure("A worker process did not say its port.")
     }
@@ -69,9 +69,11 @@ final class WorkerProcess: Sendable {
           }
         } body: { address in
           var port = UInt16(address.port)
-          _ = send(socket, &port, 2, Int32(MSG_NOSIGNAL.rawValue))
+          _ = send(socket, &port, 2, Int32(MSG_NOSIGNAL))
           // The main thread ends the process.
-          for await _ in AsyncStream<Never>(unfolding: { await withCheckedContinuation { _ in } }) {}
+          let (never, continuation) = AsyncStream.makeStream(of: Never.self)
+          for await _ in never {}
+          continuation.finish()
         }
       } catch {
         exit(1)
