@@ -18,7 +18,10 @@ let package = Package(
     .executable(name: "ps-mnist", targets: ["ps-mnist"]),
     .executable(name: "p2p-mnist", targets: ["p2p-mnist"]),
     .executable(name: "distributed-mnist", targets: ["distributed-mnist"]),
+    .executable(name: "mpi-ps", targets: ["mpi-ps"]),
     .executable(name: "byzkit-bench", targets: ["byzkit-bench"]),
+    .executable(name: "byzkit-simulate", targets: ["byzkit-simulate"]),
+    .executable(name: "byzkit-faults", targets: ["byzkit-faults"]),
     .executable(name: "byzkit", targets: ["ByzKitTool"]),
   ],
   dependencies: [

@@ -26,7 +26,8 @@ struct DistributedMnist: Program {
   @Option(name: [.customLong("lr")], help: "Learning rate.") var learningRate = 0.05
   @Option(help: "The number of liars that Multi-Krum tolerates.") var f = 1
   @Option(help: "The gradients that Multi-Krum averages. (default: n - f - 1)") var q: Int?
-  @Option(help: "Columns of one subtask of the rule; changes scheduling only.") var chunkSize = 32
+  @Option(help: "Columns of one subtask of the rule, in units of 1,024; changes scheduling only.")
+  var chunkSize = 32
   @Option(help: "What all randomness is drawn from.") var seed: UInt64 = 42
   @Option(help: "A folder with the MNIST files. (default: the bundled images)")
   var dataRoot: String?
@@ -48,7 +49,8 @@ struct DistributedMnist: Program {
     let pool = try hosts()
     let problem = try Problem(plan)
     let progress = ProgressDisplay(total: rounds, toStandardError: json)
-    let chunkSize = chunkSize
+    // More than any model has; and no product that overflows.
+    let chunkSize = min(chunkSize, 1 << 30) * 1024
     let report = try await interruptible {
       try await problem.trainWithServer(on: pool, chunkSize: chunkSize, progress: progress)
     }

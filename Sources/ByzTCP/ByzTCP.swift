@@ -1,0 +1,2 @@
+// `import ByzTCP` is enough to name a `Token`.
+@_exported public import ByzAuthentication

@@ -1,0 +1,2 @@
+// `import ByzUCX` is enough to name a `Token`.
+@_exported public import ByzAuthentication
