@@ -12,7 +12,9 @@ extension Array where Element == Tensor<Float> {
           hash.update(bufferPointer: UnsafeRawBufferPointer(elements))
         } else {
           for element in elements {
-            Swift.withUnsafeBytes(of: element.bitPattern.littleEndian) { hash.update(bufferPointer: $0) }
+            Swift.withUnsafeBytes(of: element.bitPattern.littleEndian) {
+              hash.update(bufferPointer: $0)
+            }
           }
         }
       }

@@ -199,7 +199,7 @@ struct TCPListenerTests {
           let client = try await host.connect(TCPOptions(token: token))
           try await client.expectEcho([0])
           known = client
-        } catch where attempts < 20 {}
+        } catch  where attempts < 20 {}
       }
       let honest = try #require(known)
       // Another connection's timeout shows that the time has passed.

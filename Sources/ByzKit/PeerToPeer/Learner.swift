@@ -90,7 +90,7 @@ extension Learner {
         [GradientSubtask(node: 0, round: round)],
         operands: Operands(
           inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&gradient)))[0]
-    } catch where !(error is CancellationError || error is RuntimeError) {
+    } catch  where !(error is CancellationError || error is RuntimeError) {
       return LocalStep(failure: "\(error)")
     }
     var (stepped, state) = (parameters, optimizerState)

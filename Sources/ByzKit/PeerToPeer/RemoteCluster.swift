@@ -1,5 +1,4 @@
 public import ByzRuntime
-public import ByzTensor
 
 /// Nodes in processes of their own: children, or processes on other hosts, in turn.
 ///

@@ -32,7 +32,7 @@ public func withDeadline<Result: Sendable>(
       if case let result?? = try await group.next() { return result }
       group.cancelAll()
       if case let result?? = try await group.next() { return result }
-    } catch where ContinuousClock.now >= deadline {
+    } catch  where ContinuousClock.now >= deadline {
       throw RuntimeError(.deadlineExceeded, "It took longer than \(limit).", cause: error)
     }
     throw RuntimeError(.deadlineExceeded, "It took longer than \(limit).")

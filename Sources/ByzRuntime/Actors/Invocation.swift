@@ -17,7 +17,8 @@ public struct ByzInvocationEncoder: DistributedTargetInvocationEncoder {
   }
 
   /// Takes an argument.
-  public mutating func recordArgument<Value: Codable>(_ argument: RemoteCallArgument<Value>) throws {
+  public mutating func recordArgument<Value: Codable>(_ argument: RemoteCallArgument<Value>) throws
+  {
     arguments.append(try encoder.encode(argument.value))
   }
 
@@ -47,7 +48,8 @@ public final class ByzInvocationDecoder: DistributedTargetInvocationDecoder {
     self.substitutions = try substitutions.map { name in
       guard let type = registry.values[name] else {
         throw RuntimeError(
-          .unknownTarget, "\(name) stands for a generic parameter and is not registered: add it to values.")
+          .unknownTarget,
+          "\(name) stands for a generic parameter and is not registered: add it to values.")
       }
       return type
     }
@@ -91,7 +93,9 @@ public final class ByzResultHandler: DistributedTargetInvocationResultHandler {
   }
 
   /// The method returned.
-  public func onReturnVoid() async throws { answer = Message(.reply, body: WireValue.null.serialized()) }
+  public func onReturnVoid() async throws {
+    answer = Message(.reply, body: WireValue.null.serialized())
+  }
 
   /// The method threw.
   public func onThrow<Failure: Error>(error: Failure) async throws {

@@ -64,7 +64,9 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
       }
     } onCancel: {
       cancel(number) { state in
-        guard let index = state.senders.firstIndex(where: { $0.number == number }) else { return nil }
+        guard let index = state.senders.firstIndex(where: { $0.number == number }) else {
+          return nil
+        }
         let sender = state.senders.remove(at: index)
         return { sender.continuation.resume(throwing: CancellationError()) }
       }
@@ -78,7 +80,9 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let resume: (() -> Void)? = state.withLock { state in
-          if state.cancelled.remove(number) != nil { return { continuation.resume(returning: nil) } }
+          if state.cancelled.remove(number) != nil {
+            return { continuation.resume(returning: nil) }
+          }
           guard !state.elements.isEmpty else {
             if state.isClosed { return { continuation.resume(returning: nil) } }
             state.receivers.append(Receiver(number: number, continuation: continuation))

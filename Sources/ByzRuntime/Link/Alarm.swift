@@ -72,13 +72,13 @@ package final class Alarm: Sendable {
 
   private func run() {
     while true {
-      let due: [any Sleeper] = state.wait(until: { state in
+      let due: [any Sleeper] = state.watch { state in
         let now = Self.now
         let ripe = state.entries.filter { $0.value.time <= now }
         guard !ripe.isEmpty else { return .wait(until: state.entries.values.map(\.time).min()) }
         for key in ripe.keys { state.entries[key] = nil }
         return .done(ripe.values.compactMap(\.sleeper))
-      })
+      }
       for sleeper in due { sleeper.wake() }
     }
   }

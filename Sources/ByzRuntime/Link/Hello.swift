@@ -32,7 +32,8 @@ package struct Hello: Hashable, Codable, Sendable {
       guard let theirs = other.types[name], theirs != version else { continue }
       throw RuntimeError(
         .incompatiblePeer,
-        "\(name) has version \(version) here and \(theirs) on \(other.name): run the same release on both.")
+        "\(name) has version \(version) here and \(theirs) on \(other.name): run the same release on both."
+      )
     }
     guard requiresSameBits || other.requiresSameBits else { return }
     guard kernels == other.kernels else {

@@ -145,10 +145,14 @@ package struct PeerState {
     case .call(let id, let timeLeft):
       if phase == .open, otherIsDraining, !isDraining {
         // As good as gone, and the call has not begun: it may be made elsewhere.
-        return [.complete(id, .failure(RuntimeError(.workerLost, "The other side takes no more calls.")))]
+        return [
+          .complete(id, .failure(RuntimeError(.workerLost, "The other side takes no more calls.")))
+        ]
       }
       guard isOpen else {
-        return [.complete(id, .failure(RuntimeError(.stopped, "The connection takes no more calls.")))]
+        return [
+          .complete(id, .failure(RuntimeError(.stopped, "The connection takes no more calls.")))
+        ]
       }
       calls[id] = Call(deadline: timeLeft.map { now + $0 })
       return []
@@ -296,7 +300,8 @@ extension PeerState {
   private mutating func tick(_ now: Time) -> [Directive] {
     guard phase == .open else {
       guard now >= startTime + openTimeout else { return [] }
-      return end(RuntimeError(.deadlineExceeded, "The other side did not say hello in \(openTimeout)."))
+      return end(
+        RuntimeError(.deadlineExceeded, "The other side did not say hello in \(openTimeout)."))
     }
     guard now < lastHeard + liveness.timeout else {
       return end(RuntimeError(.workerLost, "There was no sign of life for \(liveness.timeout)."))
@@ -313,7 +318,8 @@ extension PeerState {
       overdue.insert(id)
       if call.isSent && !call.isCancelled { directives.append(outgoing(.cancel, call: id)) }
       directives.append(
-        .complete(id, .failure(RuntimeError(.deadlineExceeded, "The answer did not come in time."))))
+        .complete(id, .failure(RuntimeError(.deadlineExceeded, "The answer did not come in time.")))
+      )
     }
     for (id, deadline) in serving.sorted(by: { $0.key < $1.key }) {
       guard let deadline, now >= deadline else { continue }

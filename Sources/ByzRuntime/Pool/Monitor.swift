@@ -67,7 +67,7 @@ package final class Monitor<State: Sendable>: @unchecked Sendable {
   }
 
   /// Blocks the thread until `look`, called now, after each ``signal()`` and at the times it names, is done.
-  package func wait<R>(until look: (inout State) -> Look<R>) -> R {
+  package func watch<R>(_ look: (inout State) -> Look<R>) -> R {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while true {

@@ -24,7 +24,9 @@ package final class RemoteWorker: Worker {
     _ subtask: S, operands: Operands, timeout: Duration?
   ) async throws -> S.Output {
     guard let timeout else { return try await runOnce(subtask, operands) }
-    return try await CallDeadline.$current.withValue(min(.now + timeout, CallDeadline.current ?? .now + timeout)) {
+    return try await CallDeadline.$current.withValue(
+      min(.now + timeout, CallDeadline.current ?? .now + timeout)
+    ) {
       try await runOnce(subtask, operands)
     }
   }
@@ -56,7 +58,8 @@ package final class RemoteWorker: Worker {
     guard let value = resident as? any Encodable else {
       throw RuntimeError(
         .unknownTarget,
-        "\(type(of: resident)) lives with the workers of \(name), so it must be Codable and in the registry.")
+        "\(type(of: resident)) lives with the workers of \(name), so it must be Codable and in the registry."
+      )
     }
     var encoder = WireEncoder()
     let encoded = try encoder.encode(value)

@@ -9,7 +9,9 @@ public struct Residents: Sendable {
 
   /// A list of values.
   public init(_ values: [any Sendable] = []) {
-    self.init(id: .random(in: 1 ... .max), values: Dictionary(uniqueKeysWithValues: values.enumerated().map { ($0, $1) }))
+    self.init(
+      id: .random(in: 1 ... .max),
+      values: Dictionary(uniqueKeysWithValues: values.enumerated().map { ($0, $1) }))
   }
 
   init(id: UInt64, values: [Int: any Sendable]) {

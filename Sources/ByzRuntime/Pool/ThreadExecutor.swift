@@ -32,9 +32,25 @@ package final class ThreadExecutor: TaskExecutor, SerialExecutor {
   private static let stackSize = 8 << 20
 
   private let name: String
+  private let processor: Int?
   private let state = Monitor(State())
 
-  package init(name: String) { self.name = name }
+  /// A thread that runs where the system puts it, or on one processor.
+  package init(name: String, processor: Int? = nil) {
+    self.name = name
+    self.processor = processor
+  }
+
+  /// Whether a thread of this process can be kept on a processor; tried on a thread of its own.
+  package static func canRun(on processor: Int) -> Bool {
+    guard let processor = CInt(exactly: processor) else { return false }
+    let outcome = Monitor<CInt?>(nil)
+    let isTried = startThread(named: "byzkit-processor") {
+      outcome.withLock { $0 = byz_pin_thread(processor) }
+      outcome.signal()
+    }
+    return isTried && outcome.wait { $0 } == 0
+  }
 
   /// Whether the thread exists.
   package var isRunning: Bool { state.withLock { $0.phase == .running || $0.phase == .stopping } }
@@ -143,6 +159,7 @@ package final class ThreadExecutor: TaskExecutor, SerialExecutor {
   /// The thread's whole life.
   private func runJobs() {
     setNameOfThread(name)
+    keepOnProcessor()
     let (task, serial) = (asUnownedTaskExecutor(), asUnownedSerialExecutor())
     while true {
       let jobs = nextJobs()
@@ -154,6 +171,13 @@ package final class ThreadExecutor: TaskExecutor, SerialExecutor {
       return state.stopping
     }
     for continuation in waiting { continuation.resume() }
+  }
+
+  private func keepOnProcessor() {
+    guard let processor = processor.flatMap({ CInt(exactly: $0) }) else { return }
+    let node = byz_node_of_cpu(processor)
+    if node >= 0 { _ = byz_run_on_node(node) }
+    _ = byz_pin_thread(processor)
   }
 
   /// Every job there is, waiting for one if need be; none when the thread is to end.

@@ -1,7 +1,14 @@
 /// Starts workers that are threads of this process.
 public struct ThreadBackend: WorkerBackend {
-  /// The recipe; it has nothing to set.
-  public init() {}
+  /// The processors that the threads keep to, one each, in turn; empty to let the system choose.
+  public let processors: [Int]
+  private let made = Monitor(0)
+
+  /// Threads that run where the system puts them, or each on one of `processors`, in turn.
+  ///
+  /// A thread that is kept on a processor also takes new memory from its NUMA node, where libnuma is
+  /// installed.
+  public init(processors: [Int] = []) { self.processors = processors }
 
   /// `thread`.
   public var name: String { "thread" }
@@ -10,12 +17,31 @@ public struct ThreadBackend: WorkerBackend {
   public var capabilities: Set<Capability> { [.cpu] }
 
   /// Makes a worker; its thread starts with its first subtask.
-  public func makeWorker(named name: String) async throws -> any Worker { ThreadWorker(name: name) }
+  ///
+  /// - Throws: ``RuntimeError/Code/workerStartFailed`` when the machine has no such processor.
+  public func makeWorker(named name: String) async throws -> any Worker {
+    guard !processors.isEmpty else { return ThreadWorker(name: name) }
+    let number = made.withLock { made in
+      defer { made += 1 }
+      return made
+    }
+    let processor = processors[number % processors.count]
+    guard ThreadExecutor.canRun(on: processor) else {
+      throw RuntimeError(
+        .workerStartFailed, "Worker \(name) cannot run on processor \(processor) of this machine.")
+    }
+    return ThreadWorker(name: name, processor: processor)
+  }
 }
 
 extension WorkerBackend where Self == ThreadBackend {
   /// Threads of this process.
   public static var thread: ThreadBackend { ThreadBackend() }
+
+  /// Threads of this process, each kept on one of these processors, in turn.
+  public static func thread(processors: [Int]) -> ThreadBackend {
+    ThreadBackend(processors: processors)
+  }
 }
 
 /// A worker that is one thread of this process, of its own: a subtask may block it without harm to
@@ -24,9 +50,9 @@ package final class ThreadWorker: Worker {
   package let name: String
   private let thread: ThreadExecutor
 
-  package init(name: String) {
+  package init(name: String, processor: Int? = nil) {
     self.name = name
-    thread = ThreadExecutor(name: name)
+    thread = ThreadExecutor(name: name, processor: processor)
   }
 
   package var isStarted: Bool { thread.isRunning }

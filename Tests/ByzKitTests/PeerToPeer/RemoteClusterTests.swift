@@ -11,7 +11,8 @@ struct RemoteClusterTests {
   private func plan(deadline: Duration = .seconds(60)) throws -> ClusterPlan {
     let peers = try Peers()
     let honest = try peers.honest(4).map {
-      ParticipantSpecification(.honest($0), aggregator: "trimmedMean:f=1", optimizer: peers.optimizer)
+      ParticipantSpecification(
+        .honest($0), aggregator: "trimmedMean:f=1", optimizer: peers.optimizer)
     }
     let liar = ParticipantSpecification(
       .byzantine(name: "liar", attack: "empire:scale=-5", own: nil, key: peers.key),

@@ -40,9 +40,12 @@ struct BackendTests {
     let vectors = PoolTests.vectors(Float.self, d: 4 * 2048)
     let rules: [any Rule] = [MultiKrum(f: 2, q: 5), TrimmedMean(f: 2), GeometricMedian()]
     let expected = try rules.map { try $0.outputs(vectors) }
-    try await withActorPool(.testProcesses(3, name: "mortal"), .threads(1)) { (pool) async throws -> Void in
+    try await withActorPool(.testProcesses(3, name: "mortal"), .threads(1)) {
+      (pool) async throws -> Void in
       for round in 0..<12 {
-        if round % 4 == 1, let victim = workers(named: "mortal").randomElement() { kill(victim, SIGKILL) }
+        if round % 4 == 1, let victim = workers(named: "mortal").randomElement() {
+          kill(victim, SIGKILL)
+        }
         let rule = rules[round % rules.count]
         let actual = try await rule.outputs(vectors, on: pool, chunkSize: 512)
         #expect(hasSameBits(actual, expected[round % rules.count]), "\(rule)")
@@ -83,7 +86,9 @@ struct BackendTests {
       var line = [UInt8](repeating: 0, count: 512)
       let count = fread(&line, 1, line.count, file)
       let words = line.prefix(count).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-      if words.first == "byzkit-worker", words.last?.hasPrefix(name) == true { found.append(number) }
+      if words.first == "byzkit-worker", words.last?.hasPrefix(name) == true {
+        found.append(number)
+      }
     }
     return found
   }

@@ -47,7 +47,8 @@ struct ActorTests {
 
   @Test("an error that is not registered arrives with its type's name and description")
   func describedErrors() async throws {
-    try await withCalculator(on: MemoryBackend(registry: testRegistry)) { (calculator, _) async throws -> Void in
+    try await withCalculator(on: MemoryBackend(registry: testRegistry)) {
+      (calculator, _) async throws -> Void in
       let error = await #expect(throws: RemoteError.self) { try await calculator.fail() }
       #expect(error?.typeName == "ByzRuntimeTests.Unregistered")
       #expect(error?.description.contains("of the other process") == true)
@@ -139,7 +140,8 @@ struct ActorTests {
 
   @Test("generic arguments of a type that is not registered are refused")
   func unknownSubstitutions() async throws {
-    try await withCalculator(on: MemoryBackend(registry: testRegistry)) { (calculator, _) async throws -> Void in
+    try await withCalculator(on: MemoryBackend(registry: testRegistry)) {
+      (calculator, _) async throws -> Void in
       let error = await #expect(throws: RuntimeError.self) {
         _ = try await calculator.echo(TooLarge(limit: 1))
       }
@@ -177,10 +179,13 @@ struct TargetTests {
     }
   }
 
-  @Test("names that are none belong to no type", arguments: [
-    "", "$s", "add", "$sSS", "ByzRuntimeTests.Calculator.add()", String(repeating: "$s", count: 9999),
-    "$s15ByzRuntimeTests10CalculatorC",
-  ])
+  @Test(
+    "names that are none belong to no type",
+    arguments: [
+      "", "$s", "add", "$sSS", "ByzRuntimeTests.Calculator.add()",
+      String(repeating: "$s", count: 9999),
+      "$s15ByzRuntimeTests10CalculatorC",
+    ])
   func nonsense(_ name: String) {
     #expect(!DistributedTarget.belongs(name, to: "ByzRuntimeTests.Calculator"))
   }

@@ -39,6 +39,25 @@ struct ThreadWorkerTests {
     Probe.make(1) { _ in try body() }[0]
   }
 
+  #if os(Linux)
+    @Test("keeps to its processor, and a processor that is not there is refused by its number")
+    func processors() async throws {
+      let backend = ThreadBackend(processors: [0])
+      let worker = try await backend.makeWorker(named: "kept")
+      for _ in 0..<3 {
+        #expect(try await worker.run(probe { Int(sched_getcpu()) }, operands: Operands()) == 0)
+      }
+      await worker.stop()
+      for absent in [-1, 1 << 20] {
+        let error = await #expect(throws: RuntimeError.self) {
+          _ = try await ThreadBackend(processors: [absent]).makeWorker(named: "lost")
+        }
+        #expect(error?.code == .workerStartFailed)
+        #expect(error?.message.contains("\(absent)") == true)
+      }
+    }
+  #endif
+
   @Test("starts its thread with its first subtask, and runs all on that one thread")
   func ownThread() async throws {
     try await withWorker { worker in
