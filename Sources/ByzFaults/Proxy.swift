@@ -28,7 +28,7 @@ final class Proxy: Sendable {
       isDone.signal()
     }
 
-    func wait() { isDone.wait { $0 ? .done(()) : .wait(until: nil) } }
+    func wait() { _ = isDone.wait { $0 ? true : nil } }
   }
 
   init(to target: Int) throws {
