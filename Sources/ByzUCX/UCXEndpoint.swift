@@ -30,8 +30,11 @@ final class UCXEndpoint: @unchecked Sendable {
 
   private var isClient = false
   private var isClosing = false
-  /// Whether the listener has said its greeting.
+  /// Whether the other side has said its greeting.
   private(set) var isGreeted = false
+  /// Whether this side's greeting has been handed to UCX, and whether it has gone.
+  private var hasBegunGreeting = false
+  private var hasGreeted = false
   /// Why nothing more will come of it.
   private(set) var failure: RuntimeError?
 
@@ -107,7 +110,7 @@ final class UCXEndpoint: @unchecked Sendable {
     guard status == 0 else {
       throw RuntimeError(.workerStartFailed, "\(address) cannot be accepted: \(UCX.text(status)).")
     }
-    post(.greeting, .head([]))
+    greet()
   }
 
   // MARK: - Working
@@ -115,9 +118,22 @@ final class UCXEndpoint: @unchecked Sendable {
   /// Queues a message.
   func append(_ message: Message) { outbox.append(message) }
 
-  /// Begins to send what may be sent.
+  /// Begins to send what may be sent: nothing but a greeting until both sides have said theirs.
+  ///
+  /// UCX connects over TCP and may move to shared memory then. What it is given meanwhile it keeps, but decides at once how to
+  /// send it: in one piece up to what TCP takes, 8 KiB. Shared memory takes 100 bytes, refuses that piece, and the connection
+  /// breaks. A greeting is shorter than what any transport takes, and no message goes before UCX is connected: so once this
+  /// side's greeting has gone and the other's has come, each side sends by the transport that is there to stay.
   func post() {
+    if isGreeted { greet() }
+    guard isGreeted, hasGreeted else { return }
     while failure == nil, let (part, bytes) = outbox.next() { post(part, bytes) }
+  }
+
+  private func greet() {
+    guard !hasBegunGreeting else { return }
+    hasBegunGreeting = true
+    post(.greeting, .head([]))
   }
 
   /// Whether nothing is left to be done but to wait for the other side.
@@ -259,7 +275,7 @@ final class UCXEndpoint: @unchecked Sendable {
   private func sent(_ part: UCXPart, status: CInt) {
     leaving[part] = nil
     if status == 0 {
-      if part != .greeting { outbox.sent(part) }
+      if part == .greeting { hasGreeted = true } else { outbox.sent(part) }
     } else {
       fail(.workerLost, "A part of a message could not be sent: \(UCX.text(status)).")
     }

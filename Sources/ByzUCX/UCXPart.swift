@@ -6,7 +6,7 @@ package struct UCXPart: Hashable, Sendable {
   package var frame: UInt64
   /// Which part this is.
   package var index: Int
-  /// How many parts the message has, at least 1. 0 is the listener's greeting, with which a link begins.
+  /// How many parts the message has, at least 1. 0 is a greeting, with which each side begins.
   package var count: Int
 
   package init(frame: UInt64, index: Int, count: Int) {
@@ -15,7 +15,7 @@ package struct UCXPart: Hashable, Sendable {
     self.count = count
   }
 
-  /// What a listener says first.
+  /// What a listener says first, and a client when it has heard it; messages come after both.
   package static let greeting = UCXPart(frame: 0, index: 0, count: 0)
 
   /// The longest head that is sent eagerly, in bytes: what UCX's transports take in one piece. A longer one becomes a part of its

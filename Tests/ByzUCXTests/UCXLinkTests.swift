@@ -31,6 +31,30 @@ extension UCXTests {
       }
     }
 
+    @Test(
+      "carries a first message of any size, whichever side speaks first", arguments: ways,
+      [100, 101, 533, 8 << 10, 100_000])
+    func first(_ options: UCXOptions, byteCount: Int) async throws {
+      let body = segment(byteCount: byteCount).bytes
+      for _ in 0..<20 {
+        let (near, far) = (Inbox(), Inbox())
+        // At once, as hellos are: the listener's while the client still connects.
+        let accept: @Sendable (UCXLink) -> Void = { server in
+          server.send(Message(.hello, body: body))
+          server.start(far)
+        }
+        try await withUCXListener(on: "127.0.0.1:0", options: options, accept: accept) {
+          let client = try await UCXLink.connect(to: $0.address, options: options)
+          client.send(Message(.hello, body: body))
+          client.start(near)
+          #expect(try await near.message().body == body)
+          #expect(try await far.message().body == body)
+          client.close(RuntimeError(.stopped, "The test is over."))
+          await client.waitUntilGone()
+        }
+      }
+    }
+
     @Test("carries tensors and bodies of any size, none included", arguments: ways)
     func sizes(_ options: UCXOptions) async throws {
       try await withEcho(options: options) { link, inbox in
