@@ -91,7 +91,7 @@ public final class ByzActorSystem: DistributedActorSystem {
         throw RuntimeError(.malformedMessage, "\(peer.link.peerName) did not name the actor.")
       }
       let id = ByzActorID(host: hello.host, number: number)
-      state.withLock { $0.owned[id] = peer }
+      state.withLock { if $0.peers[hello.host] === peer { $0.owned[id] = peer } }
       return try A.resolve(id: id, using: self)
     } catch {
       await peer.close()
@@ -171,6 +171,8 @@ public final class ByzActorSystem: DistributedActorSystem {
     peer.whenEnded { [weak self, weak peer] _ in
       self?.state.withLock { state in
         if state.peers[host] === peer { state.peers[host] = nil }
+        // An ended connection is of no more use to whoever spawned an actor over it.
+        state.owned = state.owned.filter { $0.value !== peer }
       }
     }
   }

@@ -101,7 +101,7 @@ package final class WorkerHost: CallServer {
   }
 }
 
-/// What subtasks of one connection refer to. Of many sets the four used last are kept: a caller whose set is gone is told, and sends
+/// What subtasks of one connection refer to. Of many sets the four sent last are kept: a caller whose set is gone is told, and sends
 /// it again.
 struct KeptValues: Sendable {
   private static let capacity = 4

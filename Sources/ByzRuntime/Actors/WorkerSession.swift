@@ -35,5 +35,7 @@ package func serveAsWorker(
   }
   await host.connectionEnded()
   await system.stop()
+  // Or the two would keep each other, and all they hold, after the connection.
+  system.state.withLock { $0.upstream = nil }
   return reason
 }

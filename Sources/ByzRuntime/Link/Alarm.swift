@@ -48,26 +48,12 @@ package final class Alarm: Sendable {
       }
       let earliest = state.entries.values.map(\.time).min()
       state.entries[key] = Entry(sleeper: sleeper, time: time)
-      if !state.isRunning { state.isRunning = startThread() }
+      if !state.isRunning {
+        state.isRunning = startThread(named: "byzkit-alarm") { self.run() }
+      }
       return earliest.map { time < $0 } ?? true
     }
     if wakes { state.signal() }
-  }
-
-  private func startThread() -> Bool {
-    #if canImport(Darwin)
-      var thread: pthread_t?
-    #else
-      var thread = pthread_t()
-    #endif
-    let status = pthread_create(
-      &thread, nil,
-      { argument in
-        let argument: UnsafeMutableRawPointer? = argument
-        Unmanaged<Alarm>.fromOpaque(argument!).takeUnretainedValue().run()
-        return nil
-      }, Unmanaged.passUnretained(Alarm.shared).toOpaque())
-    return status == 0
   }
 
   private func run() {

@@ -157,13 +157,15 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
   /// - Parameter change: What changes together with the event.
   private func handle(_ event: PeerState.Event, after change: (inout Shell) -> Void = { _ in }) {
     var actions: [@Sendable () -> Void] = []
-    let alarm: Duration?? = shell.withLock { shell in
+    shell.withLock { shell in
       change(&shell)
       let directives = shell.state.handle(event, at: Alarm.now)
       for directive in directives { prepare(directive, &shell, &actions) }
-      return event.changesAlarm ? rearm(&shell, ticked: event.isTick) : nil
+      // Under the lock, so that two threads cannot set their alarms in the other order.
+      if event.changesAlarm, let alarm = rearm(&shell, ticked: event.isTick) {
+        Alarm.shared.set(self, at: alarm)
+      }
     }
-    if let alarm { Alarm.shared.set(self, at: alarm) }
     for action in actions { action() }
   }
 

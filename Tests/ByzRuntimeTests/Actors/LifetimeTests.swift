@@ -26,4 +26,16 @@ struct LifetimeTests {
       withExtendedLifetime(standIn) {}
     }
   }
+
+  @Test("a connection that has ended leaves nothing of itself with the worker")
+  func endedConnection() async {
+    weak var link: MemoryLink?
+    do {
+      let (here, there) = MemoryLink.pair()
+      link = there
+      here.close(RuntimeError(.stopped, "The test ends the connection."))
+      await serveAsWorker(there, registry: Registry(), isSameProgram: true)
+    }
+    #expect(link == nil)
+  }
 }
