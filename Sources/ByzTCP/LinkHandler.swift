@@ -22,6 +22,8 @@ final class LinkHandler: ChannelInboundHandler {
   /// What arrived before there was a receiver; reading stops at once then.
   private var early: [ByteBuffer] = []
   private var isReceiving = true
+  /// Set while the event loop does not sleep, since the next message may be on its way.
+  private var patience: Patience?
 
   private var outgoing = Outgoing()
   private var isWriting = false
@@ -175,6 +177,22 @@ final class LinkHandler: ChannelInboundHandler {
     } else {
       receive(buffer)
     }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    let isLooking = patience != nil
+    patience = Patience()
+    if !isLooking { lookAgain() }
+    context.fireChannelReadComplete()
+  }
+
+  /// With a timer that is about to ring the event loop looks at its sockets and goes on; with a task that is due it would not look.
+  private func lookAgain() {
+    guard let context, patience?.lasts() == true else {
+      patience = nil
+      return
+    }
+    context.eventLoop.assumeIsolated().scheduleTask(in: .microseconds(1)) { self.lookAgain() }
   }
 
   private func setAutoRead(_ isOn: Bool) {

@@ -243,6 +243,7 @@ package final class UCXLink: Link {
     acquireDriver()
     bell.withLock { $0 = endpoint }
     var lastWork = ContinuousClock.now
+    var patience = Patience()
     while true {
       let (messages, receiver) = takeQueue()
       for message in messages { endpoint.append(message) }
@@ -259,11 +260,13 @@ package final class UCXLink: Link {
       }
       if let failure = endpoint.failure { return end(failure, endpoint: endpoint) }
       release(endpoint.takeGoneByteCount())
+      if isBusy { patience = Patience() }
       if options.spin > .zero {
         let now = ContinuousClock.now
         if isBusy { lastWork = now }
         isBusy = now - lastWork < options.spin
       }
+      isBusy = isBusy || patience.lasts()
       let (isIdle, closing) = state.withLock { state in
         let isNews =
           !state.queue.isEmpty || state.closing != nil

@@ -34,9 +34,9 @@ ssize_t byz_send(int socket, const struct iovec *pieces, int count) { return -EN
 
 int byz_close_on_exec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0; }
 
-ssize_t byz_receive(int socket, void *bytes, size_t count) {
+ssize_t byz_receive(int socket, void *bytes, size_t count, bool waits) {
   ssize_t received;
-  do received = recv(socket, bytes, count, 0);
+  do received = recv(socket, bytes, count, waits ? 0 : MSG_DONTWAIT);
   while (received < 0 && errno == EINTR);
   return received < 0 ? -errno : received;
 }

@@ -15,12 +15,19 @@ package final class Peer: Sendable {
     var endReason: RuntimeError?
     var calls: [UInt64: CheckedContinuation<Message, any Error>] = [:]
     var nextCall: UInt64 = 0
-    var serving: [UInt64: Task<Void, Never>] = [:]
+    var serving: [UInt64: Serving] = [:]
     var opening: [CheckedContinuation<Hello, any Error>] = []
     var ending: [CheckedContinuation<RuntimeError, Never>] = []
     var alarm: Duration?
     /// Called once, when the connection has ended.
     var onEnd: [@Sendable (RuntimeError) -> Void] = []
+  }
+
+  /// A call of the other side that is being carried out.
+  private enum Serving {
+    /// Its task is about to begin.
+    case beginning(isCancelled: Bool)
+    case running(Task<Void, Never>)
   }
 
   /// - Parameters:
@@ -118,7 +125,9 @@ package final class Peer: Sendable {
     deadline.set()
     _ = await waitUntilEnded()
     deadline.clear()
-    for task in shell.withLock({ Array($0.serving.values) }) { await task.value }
+    for case .running(let task) in shell.withLock({ Array($0.serving.values) }) {
+      await task.value
+    }
   }
 
   /// Begins no more calls; the connection ends by itself when those under way on both sides have.
@@ -201,16 +210,14 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
       guard let continuation = shell.calls.removeValue(forKey: id) else { return }
       actions.append { continuation.resume(with: result.mapError { $0 as any Error }) }
     case .serve(let call):
-      // Under the lock, so that a cancellation finds it.
-      shell.serving[call.call] = Task(executorPreference: server?.executor(for: call)) {
-        var answer = await self.server?.serve(call, from: self) ?? Message(.failure)
-        answer.call = call.call
-        self.handle(.served(answer))
-        self.shell.withLock { $0.serving[call.call] = nil }
-      }
+      shell.serving[call.call] = .beginning(isCancelled: false)
+      actions.append { self.serve(call) }
     case .cancelServing(let id):
-      let task = shell.serving[id]
-      actions.append { task?.cancel() }
+      switch shell.serving[id] {
+      case .beginning: shell.serving[id] = .beginning(isCancelled: true)
+      case .running(let task): actions.append { task.cancel() }
+      case nil: break
+      }
     case .close(let reason):
       actions.append { self.link.close(reason) }
     case .closeWhenSent(let reason):
@@ -225,6 +232,23 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
         for callback in callbacks { callback(reason) }
       }
     }
+  }
+}
+
+extension Peer {
+  private func serve(_ call: Message) {
+    // Not under the lock, which it will want as soon as it runs.
+    let task = Task(executorPreference: server?.executor(for: call)) {
+      var answer = await self.server?.serve(call, from: self) ?? Message(.failure)
+      answer.call = call.call
+      self.handle(.served(answer)) { $0.serving[call.call] = nil }
+    }
+    let isCancelled = shell.withLock { shell in
+      guard case .beginning(let isCancelled)? = shell.serving[call.call] else { return false }
+      shell.serving[call.call] = .running(task)
+      return isCancelled
+    }
+    if isCancelled { task.cancel() }
   }
 }
 

@@ -182,7 +182,9 @@ package final class ThreadExecutor: TaskExecutor, SerialExecutor {
 
   /// Every job there is, waiting for one if need be; none when the thread is to end.
   private func nextJobs() -> [UnownedJob] {
-    state.wait { state in
+    var patience = Patience()
+    while state.withLock({ $0.jobs.isEmpty && $0.phase == .running }), patience.lasts() {}
+    return state.wait { state in
       guard state.jobs.isEmpty else {
         defer { state.jobs = [] }
         return state.jobs

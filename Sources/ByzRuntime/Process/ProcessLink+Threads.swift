@@ -150,7 +150,11 @@ extension ProcessLink {
   }
 
   private func receive(_ room: UnsafeMutableRawBufferPointer) throws -> Int {
-    let count = byz_receive(socket, room.baseAddress!, room.count)
+    var patience = Patience()
+    var count = byz_receive(socket, room.baseAddress!, room.count, false)
+    while count == -Int(EAGAIN) {
+      count = byz_receive(socket, room.baseAddress!, room.count, !patience.lasts())
+    }
     // Reset: the other side ended with bytes unread, which says no more than the end of the stream.
     if count < 0, count != -Int(ECONNRESET) {
       let reason = String(cString: strerror(CInt(-count)))

@@ -63,8 +63,8 @@ int byz_close_on_exec(int fd);
 /// No signal is raised when the other end is closed: -EPIPE.
 ssize_t byz_send(int socket, const struct iovec *pieces, int count);
 
-/// Waits for bytes and returns how many came; 0 at the end of the stream.
-ssize_t byz_receive(int socket, void *bytes, size_t count);
+/// Returns how many bytes came; 0 at the end of the stream. When there are none it waits for some, or returns -EAGAIN.
+ssize_t byz_receive(int socket, void *bytes, size_t count, bool waits);
 
 /// Waits until the socket takes bytes, or has been shut down.
 int byz_wait_until_writable(int socket);
