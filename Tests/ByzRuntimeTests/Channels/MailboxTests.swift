@@ -20,6 +20,17 @@ distributed actor Postman: RemoteActor {
     return inbox.address
   }
 
+  /// Who sent the next letter.
+  distributed func sender() async -> UInt64? { await inbox?.receive()?.sender }
+
+  /// The open files of its process, once a connection to another process is gone.
+  distributed func descriptorCount(lost host: UInt64) async -> Int {
+    weak let link = actorSystem.connection(to: host)?.link
+    // Closed by the link's own threads, on their last lines.
+    _ = await eventually { link == nil }
+    return openDescriptorCount()
+  }
+
   distributed func received(_ count: Int) async -> [String] {
     var values: [String] = []
     while values.count < count, let letter = await inbox?.receive() { values.append(letter.value) }

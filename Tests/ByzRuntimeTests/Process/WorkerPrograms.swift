@@ -103,9 +103,23 @@ enum CycleProgram: TestWorkerProgram {
 
   private static func cycle(_ count: Int) async throws {
     for i in 0..<count {
+      if i % 20 == 0 { try await twoLives() }
       weak let link = try await oneLife(i)
       // Its threads may still be on their last lines.
       _ = await eventually { link == nil }
+    }
+  }
+
+  /// Two processes, one of which writes to the other by a connection of their own, and that die with it.
+  private static func twoLives() async throws {
+    try await withActorSystem(PostmanProgram.registry) { (system) async throws -> Void in
+      let backend = ProcessBackend(running: PostmanProgram.self)
+      let sender = try await system.spawn(Postman.self, 0, on: backend)
+      let reader = try await system.spawn(Postman.self, 0, on: backend)
+      try await sender.deliver(2, to: try await reader.open("in"))
+      guard system.mailPassedOn == 0 else {
+        throw RuntimeError(.unknownTarget, "The mail took a detour.")
+      }
     }
   }
 
@@ -147,7 +161,7 @@ private struct Leftovers: CustomStringConvertible {
 
   static func now() -> Leftovers {
     Leftovers(
-      descriptors: entries("/proc/self/fd"), mappings: sharedMappings(),
+      descriptors: openDescriptorCount(), mappings: sharedMappings(),
       sharedMemoryFiles: entries("/dev/shm", containing: "byzkit"), children: waitableChildren())
   }
 
@@ -160,7 +174,7 @@ private struct Leftovers: CustomStringConvertible {
     "\(descriptors) descriptors, \(mappings) mappings, \(sharedMemoryFiles) files, \(children) children"
   }
 
-  private static func entries(_ path: String, containing part: String = "") -> Int {
+  fileprivate static func entries(_ path: String, containing part: String = "") -> Int {
     guard let directory = opendir(path) else { return 0 }
     defer { closedir(directory) }
     var count = 0
@@ -192,3 +206,6 @@ private struct Leftovers: CustomStringConvertible {
     return waitpid(-1, &status, WNOHANG) == -1 && errno == ECHILD ? 0 : 1
   }
 }
+
+/// How many files and sockets this process has open.
+func openDescriptorCount() -> Int { Leftovers.entries("/proc/self/fd") }
