@@ -78,6 +78,10 @@ public final class ByzActorSystem: DistributedActorSystem {
 
   /// Makes an actor where `backend` says.
   ///
+  /// An actor in another process lives as long as the connection to it. When that breaks, by a crash or on the network, the calls under
+  /// way and all later ones throw ``RuntimeError/Code/workerLost``, and the process lets go of the actor: whether its state
+  /// was changed by the last calls nobody knows. Spawning it again on the same backend connects again, with back-off.
+  ///
   /// - Parameters:
   ///   - type: the actor's type; on another process or machine it must be in the registry of both sides.
   ///   - arguments: what it is made of.
