@@ -33,11 +33,14 @@ final class ResettingProxy: Sendable {
 
   /// Breaks all connections: both sides are told by a reset.
   func reset() {
-    for descriptor in lock.withLock({ sockets }) {
-      var linger = linger(l_onoff: 1, l_linger: 0)
-      setsockopt(
-        descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
-      shutdown(descriptor, Int32(SHUT_RDWR))
+    // Under the lock, or a number could be another socket's by then.
+    lock.withLock {
+      for descriptor in sockets {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(
+          descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+        shutdown(descriptor, Int32(SHUT_RDWR))
+      }
     }
   }
 

@@ -23,12 +23,11 @@ distributed actor Postman: RemoteActor {
   /// Who sent the next letter.
   distributed func sender() async -> UInt64? { await inbox?.receive()?.sender }
 
-  /// The open files of its process, once a connection to another process is gone.
-  distributed func descriptorCount(lost host: UInt64) async -> Int {
-    weak let link = actorSystem.connection(to: host)?.link
-    // Closed by the link's own threads, on their last lines.
-    _ = await eventually { link == nil }
-    return openDescriptorCount()
+  /// The open sockets of its process, as soon as they are no more than `limit`, or else after a while.
+  distributed func socketCount(atMost limit: Int) async -> Int {
+    // A link's own threads close it, on their last lines.
+    _ = await eventually { openSocketCount() <= limit }
+    return openSocketCount()
   }
 
   distributed func received(_ count: Int) async -> [String] {

@@ -161,7 +161,7 @@ private struct Leftovers: CustomStringConvertible {
 
   static func now() -> Leftovers {
     Leftovers(
-      descriptors: openDescriptorCount(), mappings: sharedMappings(),
+      descriptors: entries("/proc/self/fd"), mappings: sharedMappings(),
       sharedMemoryFiles: entries("/dev/shm", containing: "byzkit"), children: waitableChildren())
   }
 
@@ -174,7 +174,7 @@ private struct Leftovers: CustomStringConvertible {
     "\(descriptors) descriptors, \(mappings) mappings, \(sharedMemoryFiles) files, \(children) children"
   }
 
-  fileprivate static func entries(_ path: String, containing part: String = "") -> Int {
+  private static func entries(_ path: String, containing part: String = "") -> Int {
     guard let directory = opendir(path) else { return 0 }
     defer { closedir(directory) }
     var count = 0
@@ -207,5 +207,10 @@ private struct Leftovers: CustomStringConvertible {
   }
 }
 
-/// How many files and sockets this process has open.
-func openDescriptorCount() -> Int { Leftovers.entries("/proc/self/fd") }
+/// How many sockets this process has open.
+func openSocketCount() -> Int {
+  (0..<CInt(1024)).count { descriptor in
+    var status = stat()
+    return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+  }
+}
