@@ -141,7 +141,7 @@ let package = Package(
     .executableTarget(
       name: "p2p-mnist",
       dependencies: [
-        "ByzKit", "ExampleSupport",
+        "ByzKit", "ByzLaunch", "ExampleSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Examples/p2p-mnist", swiftSettings: settings),
     .executableTarget(
@@ -165,7 +165,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ByzKitTests",
-      dependencies: ["ByzKit", "ByzRuntime", "ByzTensor", "ByzTestSupport", "ByzWorkerSupport"],
+      dependencies: [
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzTestSupport", "ByzUCX",
+        "ByzWorkerSupport",
+      ],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),

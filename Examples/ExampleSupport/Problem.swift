@@ -38,12 +38,35 @@ package struct Problem: Sendable {
       // A liar that needs data gets an honest node's: it pretends to be one.
       try ByzantineNode(
         name: "byzantine-\(node)", attack: attack, own: honest[node % honest.count],
-        key: key.derived(node: plan.honest + node, round: 0, purpose: "attack"))
+        key: Self.liarKey(node, plan, key))
     }
     optimizer = SGD(
       learningRate: .constant(plan.learningRate), momentum: plan.momentum,
       weightDecay: plan.weightDecay)
     parameters = model.initialParameters(key: key.derived(for: "parameters"))
+  }
+
+  /// What a liar draws from.
+  private static func liarKey(_ node: Int, _ plan: TrainingPlan, _ key: RandomKey) -> RandomKey {
+    key.derived(node: plan.honest + node, round: 0, purpose: "attack")
+  }
+
+  /// The nodes in words, for processes that make them again.
+  package var specifications: [ParticipantSpecification] {
+    get throws {
+      let rule = try plan.aggregatorInFull.description
+      let before = try plan.preAggregatorsInFull.map(\.description)
+      let attack = try plan.attackInFull.description
+      let liars = byzantine.enumerated().map { node, liar in
+        ParticipantSpecification.Role.byzantine(
+          name: liar.name, attack: attack, own: honest[node % honest.count],
+          key: Self.liarKey(node, plan, key))
+      }
+      return (honest.map(ParticipantSpecification.Role.honest) + liars).map {
+        ParticipantSpecification(
+          $0, aggregator: rule, preAggregators: before, optimizer: optimizer)
+      }
+    }
   }
 
   package func accuracy(at parameters: Tensor<Float>) throws -> Double {

@@ -50,46 +50,79 @@ package struct TrainingPlan: Sendable {
 extension TrainingPlan {
   /// The rule, with its pre-aggregators.
   package func makeAggregator() throws -> any Aggregator {
-    let defaults: [(String, ParameterValue)] = [
-      ("f", .integer(tolerated)), ("q", .integer(q ?? honest + byzantine - tolerated)),
-    ]
-    let rule = try make(
-      aggregator, flag: "aggregator", from: Catalog.aggregator(_:), defaults: { _ in defaults })
+    let rule = try make(aggregatorInFull, flag: "aggregator", from: Catalog.aggregator(_:))
     guard !preAggregators.isEmpty else { return rule }
-    let before = try preAggregators.map { text in
-      try make(text, flag: "pre-aggregator", from: Catalog.preAggregator(_:)) { _ in
-        [("f", .integer(tolerated)), ("seed", .integer(Int(truncatingIfNeeded: seed)))]
-      }
+    let before = try preAggregatorsInFull.map {
+      try make($0, flag: "pre-aggregator", from: Catalog.preAggregator(_:))
     }
     return Pipeline(before, then: rule)
   }
 
   /// What the liars do.
   package func makeAttack() throws -> any Attack {
-    try make(attack, flag: "attack", from: Catalog.attack(_:)) { entry in
-      var defaults: [(String, ParameterValue)] = [("f", .integer(byzantine))]
-      let names = entry.parameters.map(\.name)
-      if let attackScale {
-        guard let strength = names.first(where: ["scale", "tau", "gamma", "sigma"].contains) else {
-          throw CatalogError.unknownParameter("attack-scale", of: entry.name, known: names)
-        }
-        defaults.append((strength, .number(attackScale)))
-      } else if entry.name == "empire" {
-        defaults.append(("scale", .number(-10)))
+    try make(attackInFull, flag: "attack", from: Catalog.attack(_:))
+  }
+
+  /// The rule with all its parameters.
+  var aggregatorInFull: RuleSpecification {
+    get throws {
+      try complete(aggregator, from: Catalog.aggregator(_:)) { _ in
+        [("f", .integer(tolerated)), ("q", .integer(q ?? honest + byzantine - tolerated))]
       }
-      return defaults
     }
   }
 
-  private func make<Product>(
-    _ text: String, flag: String, from find: (String) throws -> CatalogEntry<Product>,
+  /// What runs before the rule, with all parameters.
+  var preAggregatorsInFull: [RuleSpecification] {
+    get throws {
+      try preAggregators.map { text in
+        try complete(text, from: Catalog.preAggregator(_:)) { _ in
+          [("f", .integer(tolerated)), ("seed", .integer(Int(truncatingIfNeeded: seed)))]
+        }
+      }
+    }
+  }
+
+  /// The attack with all its parameters.
+  var attackInFull: RuleSpecification {
+    get throws {
+      try complete(attack, from: Catalog.attack(_:), defaults: attackDefaults)
+    }
+  }
+
+  private func attackDefaults(
+    _ entry: CatalogEntry<any Attack>
+  ) throws -> [(String, ParameterValue)] {
+    var defaults: [(String, ParameterValue)] = [("f", .integer(byzantine))]
+    let names = entry.parameters.map(\.name)
+    if let attackScale {
+      guard let strength = names.first(where: ["scale", "tau", "gamma", "sigma"].contains) else {
+        throw CatalogError.unknownParameter("attack-scale", of: entry.name, known: names)
+      }
+      defaults.append((strength, .number(attackScale)))
+    } else if entry.name == "empire" {
+      defaults.append(("scale", .number(-10)))
+    }
+    return defaults
+  }
+
+  private func complete<Product>(
+    _ text: String, from find: (String) throws -> CatalogEntry<Product>,
     defaults: (CatalogEntry<Product>) throws -> [(String, ParameterValue)]
-  ) throws -> Product {
+  ) throws -> RuleSpecification {
     var specification = try RuleSpecification(text)
     let entry = try find(specification.name)
     for (name, value) in try defaults(entry) {
       specification.setDefault(name, value, for: entry)
     }
+    return specification
+  }
+
+  private func make<Product>(
+    _ specification: RuleSpecification, flag: String,
+    from find: (String) throws -> CatalogEntry<Product>
+  ) throws -> Product {
+    let entry = try find(specification.name)
     do {
       return try entry.make(specification.parameters)
     } catch {

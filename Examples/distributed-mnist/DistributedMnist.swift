@@ -74,25 +74,7 @@ struct DistributedMnist: Program {
   /// A worker on each host, in their order: nodes are dealt to workers one by one.
   private func hosts() throws -> [WorkerConfiguration] {
     guard let remoteHosts else { return [.threads(2)] }
-    let addresses = remoteHosts.split(separator: ",", omittingEmptySubsequences: false)
-      .map { Self.withPort(String($0)) }.joined(separator: ",")
-    for host in try BackendSpecification.list(addresses) {
-      switch host.place {
-      case .tcp, .ucx: continue
-      case .thread, .process:
-        throw UsageError(
-          "--remote-hosts names hosts, tcp://host:port or ucx://host:port; \(host) is none.")
-      }
-    }
-    return try WorkerConfiguration.parsing(addresses, options: connection.options())
-  }
-
-  /// The address with the port that servers listen on by default, if it has none.
-  private static func withPort(_ text: String) -> String {
-    guard let scheme = text.firstRange(of: "://") else { return text }
-    let host = text[scheme.upperBound...]
-    // A colon inside of brackets is the address's own.
-    let tail = host.lastIndex(of: "]").map { host[$0...] } ?? host
-    return tail.contains(":") || host.isEmpty ? text : "\(text):29000"
+    let options = try connection.options()
+    return try RemoteHosts(remoteHosts).list.map { $0.configuration(options) }
   }
 }

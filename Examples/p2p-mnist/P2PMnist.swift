@@ -1,5 +1,6 @@
 import ArgumentParser
 import ByzKit
+import ByzLaunch
 import ExampleSupport
 
 /// Trains a classifier of handwritten digits without a server: nodes learn from their neighbors,
@@ -17,6 +18,10 @@ struct P2PMnist: Program {
 
       With --mode async each node goes on as soon as it has heard --quorum neighbors, of whose models none is older \
       than --staleness rounds; messages arrive in an order drawn from the seed, so the same flags give the same digest.
+
+      With --remote-hosts node i lives on host i mod the number of hosts, where byzkit worker listens, and sends its \
+      model to its neighbors' hosts itself: this program hands out the topology and the addresses, and collects reports. \
+      In step the digest is that of the same run in one process; with --mode async the network's timing decides.
       """)
 
   enum ModeName: String, CaseIterable, ExpressibleByArgument { case sync, async }
@@ -29,7 +34,11 @@ struct P2PMnist: Program {
   var quorum: Int?
   @Option(help: "async: the most rounds by which a neighbor's model may be older.") var staleness =
     2
-  @Option(help: "Threads that compute.") var workers = 2
+  @Option(help: "Threads that compute, without --remote-hosts.") var workers = 2
+  @Option(
+    help: "Where nodes live: tcp://host:port or ucx://host:port, with commas. (port: 29000)")
+  var remoteHosts: String?
+  @OptionGroup(title: "Other machines") var connection: ConnectionFlags
 
   static func main() async { await start() }
 
@@ -53,13 +62,25 @@ struct P2PMnist: Program {
       progress.note(
         "The topology has \(topology.components.count) parts that learn each for themselves.")
     }
-    let workers = workers
+    let (workers, hosts) = (workers, try hosts())
     let report = try await interruptible {
-      try await problem.trainAmongPeers(
-        topology, mode: mode, workers: workers, progress: progress)
+      if let hosts {
+        try await problem.trainAmongHosts(hosts, topology, mode: mode, progress: progress)
+      } else {
+        try await problem.trainAmongPeers(
+          topology, mode: mode, workers: workers, progress: progress)
+      }
     }
     print(training.json ? try report.json() : report.table)
     if report.wasStopped { throw ExitCode(130) }
+  }
+
+  private func hosts() throws -> [any WorkerBackend]? {
+    guard let remoteHosts else { return nil }
+    let options = try connection.options()
+    return try RemoteHosts(remoteHosts).list.flatMap { host in
+      Array(repeating: host.backend(options), count: host.count)
+    }
   }
 
   private func gossipMode(_ topology: Topology) -> GossipMode {

@@ -42,6 +42,53 @@ extension Problem {
     }
   }
 
+  /// The same with each node on one of the hosts, in turn: the models travel between the hosts, not through this process.
+  func trainAmongHosts(
+    _ hosts: [any WorkerBackend], _ topology: Topology, mode: GossipMode,
+    progress: ProgressDisplay
+  ) async throws -> PeerReport {
+    let participants = try specifications.map { try Participant($0) }
+    var peers = try PeerToPeer(
+      participants, topology: topology, models: participants.map { _ in parameters }, mode: mode)
+    let plan = ClusterPlan(participants, topology: topology, models: peers.models, mode: mode)
+    let clock = ContinuousClock()
+    let start = clock.now
+    return try await withCluster(plan, on: RemoteCluster(hosts)) { cluster in
+      var tally = Tally()
+      var rounds = 0
+      do {
+        while rounds < self.plan.rounds {
+          let rest = self.plan.rounds - rounds
+          let count = self.plan.evalInterval > 0 ? min(self.plan.evalInterval, rest) : rest
+          for (node, result) in try await cluster.run(rounds: count).enumerated() {
+            do {
+              tally.add(try result.get())
+            } catch {
+              progress.note("Node \(node) is lost: \(error)")
+            }
+          }
+          rounds += count
+          let models = zip(try await cluster.models(), peers.models).map { $0 ?? $1 }
+          peers = try PeerToPeer(participants, topology: topology, models: models, mode: mode)
+          progress.log(
+            round: rounds, loss: tally.last.values.meanLoss,
+            accuracy: try accuracies(of: peers).mean)
+          progress.show(round: rounds)
+        }
+      } catch is CancellationError {
+        tally.wasStopped = true
+      }
+      if cluster.lettersPassedOn > 0 {
+        progress.note(
+          "\(cluster.lettersPassedOn) messages went through this program: some hosts do not reach each other."
+        )
+      }
+      return PeerReport(
+        problem: self, peers: peers, tally: tally, accuracies: try accuracies(of: peers),
+        rounds: rounds, seconds: (clock.now - start).seconds)
+    }
+  }
+
   /// The accuracy of each honest node's model.
   private func accuracies(of peers: PeerToPeer) throws -> [Double] {
     try peers.models.prefix(honest.count).map(accuracy(at:))

@@ -30,6 +30,12 @@ struct WorkerCommand: AsyncParsableCommand {
   @Option(help: "The private key of the certificate, a PEM file.") var tlsKey: String?
   @Option(help: "The roots that must have signed clients' certificates, a PEM file.")
   var tlsRoots: String?
+  @Option(
+    help: """
+      The roots that have signed the certificates of workers on other hosts, a PEM file: workers of one client send each other mail \
+      directly. (default: --tls-roots)
+      """)
+  var siblingRoots: String?
   @Option(help: "The file with the token, which only its owner may read.") var tokenFile: String?
   @Flag(
     help: """
@@ -54,8 +60,9 @@ struct WorkerCommand: AsyncParsableCommand {
   }
 
   func validate() throws {
-    if ucx, tlsCertificate ?? tlsKey ?? tlsRoots != nil {
-      throw ValidationError("UCX has no TLS: --ucx and --tls-… exclude each other.")
+    if ucx, tlsCertificate ?? tlsKey ?? tlsRoots ?? siblingRoots != nil {
+      throw ValidationError(
+        "UCX has no TLS: --ucx and --tls-… or --sibling-roots exclude each other.")
     }
     if let maxConnections, maxConnections < 1 {
       throw ValidationError("--max-connections is \(maxConnections), and must be at least 1.")
@@ -79,6 +86,11 @@ struct WorkerCommand: AsyncParsableCommand {
     } else {
       var listener = TCPListenerOptions(tls: tls, token: token)
       listener.insecure = insecure
+      if let siblingRoots {
+        var siblings = TCPOptions(tls: tls ?? TLSOptions(), token: token)
+        siblings.tls?.trustRootsFile = siblingRoots
+        listener.siblings = siblings
+      }
       if let maxConnections {
         listener.maxConnections = maxConnections
         listener.maxConnectionsPerAddress = maxConnections

@@ -48,6 +48,8 @@ extension WorkerBackend where Self == TCPBackend {
 }
 
 extension TCPBackend: LinkBackend {
+  package var dialAddress: String? { (try? address.get()).map { "tcp://\($0)" } }
+
   package var authenticator: (any LinkAuthenticator)? {
     options.token.map { TokenAuthenticator(role: .client, token: $0) }
   }

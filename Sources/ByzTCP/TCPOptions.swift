@@ -57,11 +57,28 @@ public struct TCPListenerOptions: Sendable {
   /// Allows strangers: listens on other than loopback addresses without certificates of clients, or
   /// a token within TLS.
   public var insecure = false
+  /// How workers of this host connect to those of other hosts, to send mail where their client says;
+  /// nil for the ``tls``, ``token`` and ``insecure`` of this listener.
+  public var siblings: TCPOptions?
 
   /// No TLS, no token: for peers on this machine.
   public init(tls: TLSOptions? = nil, token: Token? = nil) {
     self.tls = tls
     self.token = token
+  }
+}
+
+extension TCPListenerOptions {
+  /// How workers of this host connect to those of others.
+  var connectingToSiblings: TCPOptions {
+    if let siblings { return siblings }
+    var options = TCPOptions(tls: tls, token: token)
+    options.insecure = insecure
+    options.limits = limits
+    // The others listen already: their client has reached them.
+    options.retry.attempts = 3
+    options.connectTimeout = .seconds(2)
+    return options
   }
 }
 

@@ -10,6 +10,10 @@ public import ByzRuntime
 /// }
 /// ```
 ///
+/// Workers that one client has on several hosts send each other mail directly. One connects to where the client reaches the other,
+/// as ``TCPListenerOptions/siblings`` says; without a certificate that the other trusts, or its token, the mail goes through
+/// the client.
+///
 /// When `body` ends, or the task is cancelled, nobody new is let in, and calls that are running may finish within
 /// ``WorkerServerOptions/drainLimit``; then every connection ends, and with it what was made for it.
 ///
@@ -27,7 +31,10 @@ public func withWorkerServer<Result>(
   isolation: isolated (any Actor)? = #isolation,
   body: (WorkerServer) async throws -> Result
 ) async throws -> Result {
-  let sessions = WorkerSessions(registry: registry, options: options)
+  let siblings = listener.connectingToSiblings
+  let sessions = WorkerSessions(registry: registry, options: options) { address in
+    TCPBackend(try TCPAddress(address), options: siblings)
+  }
   return try await withTCPListener(
     on: address, options: listener, accept: { sessions.accept($0, $1) },
     listening: { bound, stopAccepting in

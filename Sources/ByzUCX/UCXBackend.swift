@@ -32,6 +32,8 @@ extension WorkerBackend where Self == UCXBackend {
 }
 
 extension UCXBackend: LinkBackend {
+  package var dialAddress: String? { "ucx://\(address)" }
+
   package var authenticator: (any LinkAuthenticator)? {
     options.token.map { TokenAuthenticator(role: .client, token: $0) }
   }

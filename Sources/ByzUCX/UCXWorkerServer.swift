@@ -20,7 +20,9 @@ public func withUCXWorkerServer<Result>(
   isolation: isolated (any Actor)? = #isolation,
   body: (WorkerServer) async throws -> Result
 ) async throws -> Result {
-  let sessions = WorkerSessions(registry: registry, options: options)
+  let sessions = WorkerSessions(registry: registry, options: options) { address in
+    UCXBackend(String(address.trimmingPrefix("ucx://")), options: listener)
+  }
   return try await withUCXListener(
     on: address, options: listener,
     accept: { link in

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,8 +26,60 @@ ssize_t byz_send(int socket, const struct iovec *pieces, int count) {
   return sent < 0 ? -errno : sent;
 }
 
+int byz_passage_pair(int sockets[2]) {
+  return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) ? -errno : 0;
+}
+
+int byz_pass_descriptor(int socket, uint64_t number, int fd) {
+  union {
+    struct cmsghdr header;  // for its alignment
+    char bytes[CMSG_SPACE(sizeof fd)];
+  } control = {0};
+  struct iovec piece = {.iov_base = &number, .iov_len = sizeof number};
+  struct msghdr message = {.msg_iov = &piece,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof fd);
+  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  ssize_t sent;
+  do sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent < 0 ? -errno : 0;
+}
+
+int byz_take_descriptor(int socket, uint64_t *number) {
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct iovec piece = {.iov_base = number, .iov_len = sizeof *number};
+  struct msghdr message = {.msg_iov = &piece,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = sizeof control};
+  ssize_t received;
+  do received = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (received < 0 && errno == EINTR);
+  if (received < 0) return -errno;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
+    return -EPIPE;
+  int fd;
+  memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  if (received == sizeof *number) return fd;
+  close(fd);
+  return -EPROTO;
+}
+
 #else
 
+int byz_passage_pair(int sockets[2]) { return -ENOSYS; }
+int byz_pass_descriptor(int socket, uint64_t number, int fd) { return -ENOSYS; }
+int byz_take_descriptor(int socket, uint64_t *number) { return -ENOSYS; }
 int byz_socket_pair(int sockets[2]) { return -ENOSYS; }
 ssize_t byz_send(int socket, const struct iovec *pieces, int count) { return -ENOSYS; }
 

@@ -104,6 +104,31 @@ struct ExampleTests {
     }
   }
 
+  @Test(
+    "p2p-mnist gives the digest of one process on a mesh of hosts, and passes on no model itself")
+  func mesh() async throws {
+    let program = try ExampleProgram("p2p-mnist")
+    let flags =
+      small + ["--topology", "ring:k=1", "--pre-aggregator", "clipping:threshold=5", "--f", "0"]
+    let local = try await program(flags).report
+    let token = "0123456789abcdef"
+    let listener = TCPListenerOptions(token: try Token(token.utf8))
+    let (remote, errors) = try await withWorkerServer(registry: .byzKit, listener: listener) {
+      first in
+      try await withWorkerServer(registry: .byzKit, listener: listener) { second in
+        let hosts = "\(first.address),\(second.address)"
+        let run = try await program(
+          flags + ["--remote-hosts", hosts], environment: ["BYZKIT_TOKEN": token])
+        #expect(run.status == 0, "\(run.errors)")
+        // One connection for each of five nodes, and one for each of the ring's five edges.
+        #expect(first.totals.connections + second.totals.connections == 10)
+        return (try run.report, run.errors)
+      }
+    }
+    #expect(remote.digest == local.digest)
+    #expect(!errors.contains("went through this program"), "\(errors)")
+  }
+
   @Test("p2p-mnist refuses what a topology does not allow")
   func badPeers() async throws {
     let program = try ExampleProgram("p2p-mnist")

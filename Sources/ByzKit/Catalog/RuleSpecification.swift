@@ -40,7 +40,29 @@ public struct RuleSpecification: Hashable, Sendable {
   }
 }
 
+extension RuleSpecification: CustomStringConvertible {
+  /// The word that reads back as the same, with its parameters in the order of their names.
+  public var description: String {
+    guard !values.isEmpty else { return name }
+    let parameters = values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.text)" }
+    return "\(name):\(parameters.joined(separator: ","))"
+  }
+}
+
 extension ParameterValue {
+  /// The value as it stands in a command line.
+  var text: String {
+    switch self {
+    case .integer(let number): "\(number)"
+    case .number(let number): "\(number)"
+    case .text(let text): text
+    case .integers(let numbers): numbers.map { "\($0)" }.joined(separator: "/")
+    case .numbers(let numbers): numbers.map { "\($0)" }.joined(separator: "/")
+    case .mapping(let pairs):
+      pairs.sorted { $0.key < $1.key }.map { "\($0.key)>\($0.value)" }.joined(separator: "/")
+    }
+  }
+
   /// Reads a value as it stands in a command line: a number, a word, a list with slashes, or pairs with `>`.
   public init(parsing text: String) {
     let items = text.split(separator: "/")

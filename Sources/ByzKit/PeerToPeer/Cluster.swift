@@ -54,8 +54,16 @@ public protocol Cluster: AnyObject, Sendable {
   /// Each node's model after its last round; nil of a node that is lost.
   func models() async throws -> [Tensor<Float>?]
 
+  /// How many messages between nodes have gone through this process, because the nodes could not reach each other.
+  var lettersPassedOn: Int { get }
+
   /// Ends every node. Called once, after the last run.
   func stop() async
+}
+
+extension Cluster {
+  /// None: the nodes reach each other.
+  public var lettersPassedOn: Int { 0 }
 }
 
 /// Brings nodes to life, hands them to `body`, and ends them when `body` ends, however it ends.

@@ -47,13 +47,10 @@ public distributed actor GossipHost: RemoteActor {
 
   /// Runs rounds with the nodes whose mailboxes these are.
   distributed func run(rounds: Int, addresses: [MailboxAddress]) async throws -> [GossipReport] {
-    guard let inbox, addresses.count == topology.nodeCount else {
-      throw PeerToPeerError.wrongCount(
-        of: "addresses", expected: topology.nodeCount, actual: addresses.count)
-    }
-    let transport = MailboxTransport(
-      system: actorSystem, inbox: inbox, addresses: addresses, topology: topology,
-      node: node.number)
+    guard let inbox else { throw RuntimeError(.unknownTarget, "The run was not opened.") }
+    let mail = try NeighborMailboxes(
+      of: node.number, among: addresses, in: topology, actorSystem)
+    let transport = MailboxTransport(inbox: inbox, mail: mail)
     do {
       let reports = try await node.run(rounds: rounds, over: transport)
       await transport.leave()

@@ -2,8 +2,9 @@ public import ByzRuntime
 
 /// Nodes in processes of their own: children, or processes on other hosts, in turn.
 ///
-/// Each node has its own scheduler and its own process, and talks to its neighbors by mail. The process that started them passes the
-/// mail on and takes no part in the learning.
+/// Each node has its own scheduler and its own process, and sends its vectors to its neighbors directly: hosts connect to each other,
+/// and the process that started the nodes hands out topology and addresses and takes no part in the learning. Only between nodes that
+/// cannot reach each other it passes the mail on; ``Cluster/lettersPassedOn`` counts that.
 public struct RemoteCluster: ClusterBackend {
   private let backends: [any WorkerBackend]
   private let liveness: Liveness
@@ -133,6 +134,8 @@ private final class RemoteNodes: Cluster {
     for node in nodes { models.append(try? await node.model()) }
     return models
   }
+
+  var lettersPassedOn: Int { system.mailPassedOn }
 
   func stop() async { await system.stop() }
 }

@@ -63,7 +63,9 @@ extension ByzActorSystem {
     _ id: ByzActorID, _ target: RemoteCallTarget, _ invocation: ByzInvocationEncoder
   ) async throws -> Answer {
     guard let peer = state.withLock({ $0.peers[id.host] }) else {
-      throw RuntimeError(.workerLost, "The process of actor \(id) is gone.")
+      throw RuntimeError(
+        .workerLost,
+        "The connection to actor \(id) has ended, and with it the actor: spawn it again.")
     }
     let request = Service.invoke(
       actor: id.number, target: target.identifier, substitutions: invocation.substitutions,

@@ -30,6 +30,8 @@ public final class ByzActorSystem: DistributedActorSystem {
   package let host: UInt64
   package let liveness: Liveness
   private let requiresSameBits: Bool
+  /// Where other workers of this host and of others are found; nil in a process that serves nobody who comes.
+  let lobby: Lobby?
   let state = Monitor(State())
   /// The methods that other processes have called.
   let targets = Monitor(CheckedTargets())
@@ -44,6 +46,13 @@ public final class ByzActorSystem: DistributedActorSystem {
     /// The process that started this one, if it is a worker: it knows the way to all others.
     var upstream: Peer?
     var mailboxes: [String: MailboxSlot] = [:]
+    /// Where others reach the processes that this one has connected to.
+    var addresses: [UInt64: String] = [:]
+    /// Which of them were brought together.
+    var introductions: [Introduction.Pair: Introduction] = [:]
+    /// The other workers of the process that started this one, as far as there was mail for them.
+    var acquaintances: [UInt64: Acquaintance] = [:]
+    var mailPassedOn = 0
     var isStopped = false
   }
 
@@ -57,8 +66,10 @@ public final class ByzActorSystem: DistributedActorSystem {
 
   /// A system of its own; `withActorSystem` makes one and ends it.
   package init(
-    registry: Registry, liveness: Liveness = Liveness(), requiresSameBits: Bool = false
+    registry: Registry, liveness: Liveness = Liveness(), requiresSameBits: Bool = false,
+    lobby: Lobby? = nil
   ) {
+    self.lobby = lobby
     self.registry = registry
     self.liveness = liveness
     self.requiresSameBits = requiresSameBits
@@ -66,6 +77,10 @@ public final class ByzActorSystem: DistributedActorSystem {
   }
 
   /// Makes an actor where `backend` says.
+  ///
+  /// An actor in another process lives as long as the connection to it. When that breaks, by a crash or on the network, the calls under
+  /// way and all later ones throw ``RuntimeError/Code/workerLost``, and the process lets go of the actor: whether its state
+  /// was changed by the last calls nobody knows. Spawning it again on the same backend connects again, with back-off.
   ///
   /// - Parameters:
   ///   - type: the actor's type; on another process or machine it must be in the registry of both sides.
@@ -123,14 +138,24 @@ public final class ByzActorSystem: DistributedActorSystem {
 
   /// A connection to a process of its own.
   package func connect(to backend: any LinkBackend, named name: String) async throws -> Peer {
-    let link = try await backend.openLink(named: name)
-    let peer = Peer(
-      link: link, server: WorkerHost(system: self),
-      hello: hello(namesBLAS: !backend.isSameProgram),
-      authenticator: backend.authenticator, liveness: liveness)
-    let other: Hello
+    let peer = try await open(backend, named: name)
+    guard let other = peer.hello else {
+      throw RuntimeError(.workerLost, "\(peer.link.peerName) ended the connection.")
+    }
+    try adopt(peer, as: other.host, at: backend.dialAddress)
+    return peer
+  }
+
+  /// A connection that has said hello.
+  ///
+  /// - Parameter sibling: who is there, if it is another worker of the same client.
+  func open(
+    _ backend: any LinkBackend, named name: String, sibling: UInt64? = nil
+  ) async throws -> Peer {
     do {
-      other = try await peer.open()
+      return try await open(
+        try await backend.openLink(named: name), backend.authenticator,
+        isSameProgram: backend.isSameProgram, sibling: sibling)
     } catch let error as RuntimeError where error.code == .workerLost && !backend.isSameProgram {
       // Who refuses a stranger does not tell them why.
       throw RuntimeError(
@@ -140,7 +165,17 @@ public final class ByzActorSystem: DistributedActorSystem {
         no worker.
         """, cause: error.cause)
     }
-    try adopt(peer, as: other.host)
+  }
+
+  /// A connection over a link that has said hello.
+  func open(
+    _ link: any Link, _ authenticator: (any LinkAuthenticator)? = nil, isSameProgram: Bool,
+    sibling: UInt64?
+  ) async throws -> Peer {
+    let peer = Peer(
+      link: link, server: WorkerHost(system: self, sibling: sibling),
+      hello: hello(namesBLAS: !isSameProgram), authenticator: authenticator, liveness: liveness)
+    try await peer.open()
     return peer
   }
 
@@ -155,11 +190,19 @@ public final class ByzActorSystem: DistributedActorSystem {
   }
 
   /// Takes note of a connection, so that calls find it.
-  package func adopt(_ peer: Peer, as host: UInt64) throws {
+  ///
+  /// - Parameters:
+  ///   - address: where other workers reach this one.
+  ///   - ticket: the introduction that led to the connection.
+  package func adopt(
+    _ peer: Peer, as host: UInt64, at address: String? = nil, by ticket: UInt64? = nil
+  ) throws {
     let isAccepted = state.withLock { state in
       // A second one under the name of a process that is connected would take its mail.
       guard !state.isStopped, state.peers[host] == nil, host != self.host else { return false }
       state.peers[host] = peer
+      state.addresses[host] = address
+      if let ticket { state.acquaintances[host, default: Acquaintance()].ticket = ticket }
       return true
     }
     guard isAccepted else {
@@ -170,7 +213,11 @@ public final class ByzActorSystem: DistributedActorSystem {
     }
     peer.whenEnded { [weak self, weak peer] _ in
       self?.state.withLock { state in
-        if state.peers[host] === peer { state.peers[host] = nil }
+        if state.peers[host] === peer {
+          state.peers[host] = nil
+          state.addresses[host] = nil
+          state.introductions = state.introductions.filter { !$0.key.has(host) }
+        }
         // An ended connection is of no more use to whoever spawned an actor over it.
         state.owned = state.owned.filter { $0.value !== peer }
       }

@@ -10,6 +10,12 @@ enum Service: Sendable {
   case keep(set: UInt64, index: UInt64, type: String, value: WireValue)
   /// Put a message into a mailbox. The answer, null, comes when there was room for it.
   case put(host: UInt64, mailbox: String, sender: UInt64, message: WireValue)
+  /// Bring the caller together with another worker of the same client. The answer is whether they are connected.
+  case meet(host: UInt64, lost: UInt64)
+  /// Be connected to another worker. The answer, null, comes when it is, or when it waits.
+  case join(host: UInt64, ticket: UInt64, Meeting)
+  /// Take the caller for the worker that was announced with this ticket. The answer is null.
+  case present(ticket: UInt64)
 
   /// The body.
   var value: WireValue {
@@ -25,6 +31,10 @@ enum Service: Sendable {
       .array([.unsigned(4), .unsigned(set), .unsigned(index), .string(type), value])
     case .put(let host, let mailbox, let sender, let message):
       .array([.unsigned(5), .unsigned(host), .string(mailbox), .unsigned(sender), message])
+    case .meet(let host, let lost): .array([.unsigned(6), .unsigned(host), .unsigned(lost)])
+    case .join(let host, let ticket, let meeting):
+      .array([.unsigned(7), .unsigned(host), .unsigned(ticket), meeting.value])
+    case .present(let ticket): .array([.unsigned(8), .unsigned(ticket)])
     }
   }
 
@@ -60,6 +70,19 @@ enum Service: Sendable {
         case .unsigned(let sender) = parts[3]
       else { throw Self.malformed }
       self = .put(host: host, mailbox: mailbox, sender: sender, message: parts[4])
+    case (.unsigned(6), 3):
+      guard case .unsigned(let host) = parts[1], case .unsigned(let lost) = parts[2] else {
+        throw Self.malformed
+      }
+      self = .meet(host: host, lost: lost)
+    case (.unsigned(7), 4):
+      guard case .unsigned(let host) = parts[1], case .unsigned(let ticket) = parts[2],
+        let meeting = Meeting(parts[3])
+      else { throw Self.malformed }
+      self = .join(host: host, ticket: ticket, meeting)
+    case (.unsigned(8), 2):
+      guard case .unsigned(let ticket) = parts[1] else { throw Self.malformed }
+      self = .present(ticket: ticket)
     default: throw Self.malformed
     }
   }

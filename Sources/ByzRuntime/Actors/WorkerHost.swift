@@ -10,10 +10,13 @@ package final class WorkerHost: CallServer {
   private let thread = ThreadExecutor(name: "subtasks")
   private let kept = Monitor(KeptValues())
   private let spawned = Monitor(Set<UInt64>())
+  /// Who is at the other end, if it is another worker of the same client.
+  private let sibling: Monitor<Sibling?>
 
-  package init(system: ByzActorSystem, isWorker: Bool = false) {
+  package init(system: ByzActorSystem, isWorker: Bool = false, sibling: UInt64? = nil) {
     self.system = system
     self.isWorker = isWorker
+    self.sibling = Monitor(sibling.map { Sibling(system: system, host: $0) })
   }
 
   /// The connection has ended: what was made for it goes.
@@ -57,13 +60,31 @@ package final class WorkerHost: CallServer {
         target, on: actor, substitutions: substitutions, arguments: arguments,
         segments: call.segments)
     case .put(let host, let mailbox, let sender, let message):
-      // Whoever started this process speaks for others; everybody else for himself only.
       guard let other = peer.hello?.host, !mailbox.isEmpty else {
         throw SubtaskRequest.malformed
       }
-      try await system.forward(
-        message, segments: call.segments, sender: isWorker ? sender : other,
-        to: MailboxAddress(host: host, name: mailbox))
+      let address = MailboxAddress(host: host, name: mailbox)
+      if let sibling = sibling.withLock({ $0 }) {
+        try await sibling.system.accept(message, call.segments, from: sibling.host, to: address)
+      } else {
+        // Whoever started this process speaks for others; everybody else for himself only.
+        try await system.pass(
+          message, call.segments, from: isWorker ? sender : other, to: address)
+      }
+      return Message(.reply, body: WireValue.null.serialized())
+    case .meet(let host, let lost):
+      guard let other = peer.hello?.host, !isWorker else { throw SubtaskRequest.malformed }
+      let areConnected = await system.introduce(other, to: host, after: lost)
+      return Message(.reply, body: WireValue.bool(areConnected).serialized())
+    case .join(let host, let ticket, let meeting):
+      guard isWorker else { throw SubtaskRequest.malformed }
+      try await system.meet(host, ticket: ticket, meeting)
+      return Message(.reply, body: WireValue.null.serialized())
+    case .present(let ticket):
+      guard isWorker, let lobby = system.lobby else { throw SubtaskRequest.malformed }
+      let found = try lobby.admit(ticket)
+      sibling.withLock { $0 = found }
+      try found.system.adopt(peer, as: found.host, by: ticket)
       return Message(.reply, body: WireValue.null.serialized())
     case .spawn, .subtask, .keep:
       guard isWorker else {
@@ -96,7 +117,7 @@ package final class WorkerHost: CallServer {
         return try request.run(
           type, residents: residents, segments: call.segments, system: self.system)
       }
-    case .invoke, .put: preconditionFailure("Answered above.")
+    case .invoke, .put, .meet, .join, .present: preconditionFailure("Answered above.")
     }
   }
 }

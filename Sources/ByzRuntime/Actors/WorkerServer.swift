@@ -81,13 +81,19 @@ package final class WorkerSessions: Sendable {
 
   private let registry: Registry
   private let options: WorkerServerOptions
+  private let lobby: Lobby
   private let arrivals: AsyncStream<Arrival>
   private let door: AsyncStream<Arrival>.Continuation
   fileprivate let state = Monitor(State())
 
-  package init(registry: Registry, options: WorkerServerOptions) {
+  /// - Parameter dial: the way to another server, at an address that a client has given.
+  package init(
+    registry: Registry, options: WorkerServerOptions,
+    dial: @escaping @Sendable (String) throws -> any LinkBackend
+  ) {
     self.registry = registry
     self.options = options
+    lobby = Lobby(dial: dial)
     (arrivals, door) = AsyncStream.makeStream()
   }
 
@@ -141,7 +147,7 @@ package final class WorkerSessions: Sendable {
     state.withLock { $0.links[key] = link }
     let reason = await serveAsWorker(
       ObservedLink(link) { self.observe($0) }, registry: registry, authenticator: authenticator,
-      liveness: options.liveness, requiresSameBits: options.requiresSameBits)
+      liveness: options.liveness, requiresSameBits: options.requiresSameBits, lobby: lobby)
     state.withLock { $0.links[key] = nil }
     observe(.ended(peer: link.peerName, reason))
   }

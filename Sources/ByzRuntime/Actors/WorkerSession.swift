@@ -7,15 +7,17 @@
 ///   - link: a link that nobody has started.
 ///   - registry: what may be named.
 ///   - authenticator: what is asked of the other side, and proved to it.
+///   - lobby: what the sessions of one server have in common.
 ///   - isSameProgram: whether the other side is this very program on this machine.
 /// - Returns: why the connection ended.
 @discardableResult
 package func serveAsWorker(
   _ link: any Link, registry: Registry, authenticator: (any LinkAuthenticator)? = nil,
-  liveness: Liveness = Liveness(), requiresSameBits: Bool = false, isSameProgram: Bool = false
+  liveness: Liveness = Liveness(), requiresSameBits: Bool = false, lobby: Lobby? = nil,
+  isSameProgram: Bool = false
 ) async -> RuntimeError {
   let system = ByzActorSystem(
-    registry: registry, liveness: liveness, requiresSameBits: requiresSameBits)
+    registry: registry, liveness: liveness, requiresSameBits: requiresSameBits, lobby: lobby)
   let host = WorkerHost(system: system, isWorker: true)
   let peer = Peer(
     link: link, server: host, hello: system.hello(namesBLAS: !isSameProgram),
@@ -35,6 +37,7 @@ package func serveAsWorker(
   }
   await host.connectionEnded()
   await system.stop()
+  lobby?.leave(system)
   // Or the two would keep each other, and all they hold, after the connection.
   system.state.withLock { $0.upstream = nil }
   return reason

@@ -35,7 +35,9 @@ extension ByzActorSystem {
 
   /// Puts a message into a mailbox, wherever it is, and returns when it is in: a full mailbox makes the caller wait.
   ///
-  /// The way is a connection to the mailbox's process, or one to a process that has such a connection.
+  /// The way is a connection to the mailbox's process, or one to the process that started both. Workers that can reach each other are
+  /// connected on the first message between them: child processes of one parent, and workers of hosts that know each other's
+  /// token or certificates. Later messages take the same way.
   ///
   /// - Throws: ``RuntimeError/Code/deliveryUnknown`` when the connection ended before the message was acknowledged: it may be in,
   ///   once, or not; ``RuntimeError/Code/unknownTarget`` when there is no such mailbox; `CancellationError`, and it is not in.
@@ -80,7 +82,7 @@ extension ByzActorSystem {
       }
       return try await slot.deliver(message, segments, sender)
     }
-    guard let peer = state.withLock({ $0.peers[address.host] ?? $0.upstream }) else {
+    guard let peer = await way(to: address.host) else {
       throw RuntimeError(.unknownTarget, "No connection leads to mailbox \(address).")
     }
     let request = Service.put(
@@ -92,6 +94,25 @@ extension ByzActorSystem {
         .deliveryUnknown, "The message to \(address) was not acknowledged.", cause: error)
     }
   }
+
+  /// Delivers a worker's message here, or passes it on to another worker that it cannot reach.
+  func pass(
+    _ message: WireValue, _ segments: [Segment], from sender: UInt64, to address: MailboxAddress
+  ) async throws {
+    if address.host != host { state.withLock { $0.mailPassedOn += 1 } }
+    try await forward(message, segments: segments, sender: sender, to: address)
+  }
+
+  /// Delivers what another worker of the same client has sent to this process.
+  func accept(
+    _ message: WireValue, _ segments: [Segment], from sender: UInt64, to address: MailboxAddress
+  ) async throws {
+    guard address.host == host else { throw Self.noMailbox(address.name) }
+    try await forward(message, segments: segments, sender: sender, to: address)
+  }
+
+  /// How many messages between other processes have gone through this one.
+  package var mailPassedOn: Int { state.withLock { $0.mailPassedOn } }
 
   static func noMailbox(_ name: String) -> RuntimeError {
     RuntimeError(.unknownTarget, "There is no mailbox named \(name.prefix(256)).")

@@ -6,6 +6,9 @@ package protocol LinkBackend: WorkerBackend {
   /// Whether the other process is this very program on this very machine, so that it computes the same bits.
   var isSameProgram: Bool { get }
 
+  /// Where other workers reach those of this backend, such as `tcp://host:port`; nil where they cannot.
+  var dialAddress: String? { get }
+
   /// Opens a connection of its own to a process: starts a child, or connects to a host.
   ///
   /// - Throws: ``RuntimeError/Code/workerStartFailed`` or ``RuntimeError/Code/transportUnavailable``, with the reason and what to
@@ -16,4 +19,5 @@ package protocol LinkBackend: WorkerBackend {
 extension LinkBackend {
   package var authenticator: (any LinkAuthenticator)? { nil }
   package var isSameProgram: Bool { false }
+  package var dialAddress: String? { nil }
 }

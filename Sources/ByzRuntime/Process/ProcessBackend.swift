@@ -69,8 +69,15 @@ public struct ProcessBackend: LinkBackend {
     let childMemory = (try? SharedArena.makeMemory()) ?? -1
     defer { byz_close(childMemory) }
     let mapping = childMemory < 0 ? nil : try? MappedArena(fileDescriptor: childMemory)
+    // Without a way to pass descriptors, mail to other children goes through this process.
+    var passages: (CInt, CInt) = (-1, -1)
+    _ = withUnsafeMutableBytes(of: &passages) {
+      byz_passage_pair($0.assumingMemoryBound(to: CInt.self).baseAddress!)
+    }
+    let passage = passages.0 < 0 ? nil : DescriptorPassage(socket: passages.0)
+    defer { byz_close(passages.1) }
     let descriptors = [
-      sockets.1, arena?.fileDescriptor ?? -1, mapping == nil ? -1 : childMemory,
+      sockets.1, arena?.fileDescriptor ?? -1, mapping == nil ? -1 : childMemory, passages.1,
     ]
     let numbers = descriptors.enumerated().map { index, descriptor in
       descriptor < 0 ? "-1" : "\(ChildProcess.firstDescriptor + CInt(index))"
@@ -83,7 +90,7 @@ public struct ProcessBackend: LinkBackend {
         descriptors: descriptors)
       return ProcessLink(
         peerName: "process \(child.identifier)", socket: sockets.0, arena: arena,
-        peerMemory: mapping, child: child)
+        peerMemory: mapping, child: child, passage: passage)
     } catch {
       byz_close(sockets.0)
       throw error

@@ -38,6 +38,8 @@ package final class ProcessLink: Link {
   private let child: ChildProcess?
   /// Whether this process is a worker, which has no purpose without the link.
   private let endsProcess: Bool
+  /// Passes descriptors to the child, or takes those of the parent.
+  let passage: DescriptorPassage?
 
   struct State: Sendable {
     /// Whether a thread is writing, or the socket takes no more and the link's own thread waits until it does.
@@ -61,11 +63,14 @@ package final class ProcessLink: Link {
   ///   - arena: Memory that the other side has mapped, to lend from.
   ///   - peerMemory: Memory in which the other side lends.
   ///   - child: The process at the other end; nil for a link to the parent.
+  ///   - passage: The way by which the parent passes descriptors to the child.
   ///   - endsProcess: Whether this process exits when the receiver has been told that the link is closed.
   package init(
     peerName: String, socket: CInt, arena: SharedArena?, peerMemory: MappedArena?,
-    child: ChildProcess?, endsProcess: Bool = false, limits: WireLimits = WireLimits()
+    child: ChildProcess?, passage: DescriptorPassage? = nil, endsProcess: Bool = false,
+    limits: WireLimits = WireLimits()
   ) {
+    self.passage = passage
     self.peerName = peerName
     self.socket = socket
     self.arena = arena

@@ -56,6 +56,16 @@ int byz_die_with_parent(int socket);
 /// Two connected stream sockets with large buffers, closed when another program is executed.
 int byz_socket_pair(int sockets[_Nonnull 2]);
 
+/// Two connected sockets that descriptors can be passed through, closed when another program is
+/// executed.
+int byz_passage_pair(int sockets[_Nonnull 2]);
+
+/// Passes a copy of the descriptor to who has the other end, with a number. Does not wait.
+int byz_pass_descriptor(int socket, uint64_t number, int fd);
+
+/// The next descriptor that was passed, and its number; -EAGAIN when there is none. Does not wait.
+int byz_take_descriptor(int socket, uint64_t *number);
+
 /// Has the descriptor closed when another program is executed.
 int byz_close_on_exec(int fd);
 

@@ -32,6 +32,7 @@ struct RemoteClusterTests {
             #expect(try result.get().count == rounds)
           }
         }
+        #expect(cluster.lettersPassedOn == 0)
         return try await cluster.models()
       }
     }

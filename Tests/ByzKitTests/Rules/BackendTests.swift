@@ -1,6 +1,8 @@
 import ByzKit
 import ByzRuntime
+import ByzTCP
 import ByzTensor
+import ByzUCX
 import ByzWorkerSupport
 import Testing
 
@@ -13,11 +15,31 @@ import Testing
 @Suite("Rules and nodes on every backend")
 struct BackendTests {
   @Test("Every rule gives the bits of the direct call on child processes, and beside threads")
-  func processes() async throws {
+  func processes() async throws { try await checkEveryRule(on: .testProcesses(2)) }
+
+  @Test("Every rule gives the bits of the direct call over TCP, and beside threads")
+  func tcp() async throws {
+    try await withWorkerServer(registry: .byzKit) { server in
+      try await checkEveryRule(
+        on: WorkerConfiguration(backend: .tcp(server.address), count: 2))
+    }
+  }
+
+  @Test(
+    "Every rule gives the bits of the direct call over UCX, and beside threads",
+    .enabled(if: UCX.isAvailable, "UCX is not installed: apt-get install libucx0 libucx-dev"))
+  func ucx() async throws {
+    try await withUCXWorkerServer(on: "127.0.0.1:0", registry: .byzKit) { server in
+      let address = String(server.address.trimmingPrefix("ucx://"))
+      try await checkEveryRule(on: WorkerConfiguration(backend: .ucx(address), count: 2))
+    }
+  }
+
+  private func checkEveryRule(on workers: WorkerConfiguration) async throws {
     let d = 2 * 2048 + 77
     let floats = PoolTests.vectors(Float.self, d: d)
     let doubles = PoolTests.vectors(Double.self, d: d)
-    try await withActorPool(.testProcesses(2), .threads(1)) { (pool) async throws -> Void in
+    try await withActorPool(workers, .threads(1)) { (pool) async throws -> Void in
       for tested in TestedRule.all {
         let f = try #require(tested.f(n: PoolTests.n))
         let rule = tested.make(PoolTests.n, f, 1)
@@ -30,8 +52,8 @@ struct BackendTests {
         let actualDoubles = try await rule.outputs(doubles, on: pool, chunkSize: nil)
         #expect(hasSameBits(actualDoubles, expectedDoubles), "\(rule)")
       }
-      let remote = pool.statistics.filter { $0.backend == "process" }
-      #expect(remote.allSatisfy { $0.completed > 0 && $0.failed == 0 })
+      let remote = pool.statistics.filter { $0.backend == workers.backend.name }
+      #expect(remote.count == 2 && remote.allSatisfy { $0.completed > 0 && $0.failed == 0 })
     }
   }
 

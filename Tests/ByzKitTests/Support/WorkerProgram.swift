@@ -1,10 +1,11 @@
 import ByzKit
+import ByzRuntime
 import ByzWorkerSupport
 
 /// Child processes of these tests: workers with what the library needs.
 enum KitWorker: TestWorkerProgram {
   static func run() -> Never {
-    runWorkerIfRequested()
+    runWorkerIfRequested(Registry(actors: [Neighbor.self]))
     preconditionFailure("This process was not started as a worker.")
   }
 }

@@ -20,6 +20,16 @@ distributed actor Postman: RemoteActor {
     return inbox.address
   }
 
+  /// Who sent the next letter.
+  distributed func sender() async -> UInt64? { await inbox?.receive()?.sender }
+
+  /// The open sockets of its process, as soon as they are no more than `limit`, or else after a while.
+  distributed func socketCount(atMost limit: Int) async -> Int {
+    // A link's own threads close it, on their last lines.
+    _ = await eventually { openSocketCount() <= limit }
+    return openSocketCount()
+  }
+
   distributed func received(_ count: Int) async -> [String] {
     var values: [String] = []
     while values.count < count, let letter = await inbox?.receive() { values.append(letter.value) }

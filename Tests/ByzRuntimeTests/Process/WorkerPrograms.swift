@@ -103,9 +103,23 @@ enum CycleProgram: TestWorkerProgram {
 
   private static func cycle(_ count: Int) async throws {
     for i in 0..<count {
+      if i % 20 == 0 { try await twoLives() }
       weak let link = try await oneLife(i)
       // Its threads may still be on their last lines.
       _ = await eventually { link == nil }
+    }
+  }
+
+  /// Two processes, one of which writes to the other by a connection of their own, and that die with it.
+  private static func twoLives() async throws {
+    try await withActorSystem(PostmanProgram.registry) { (system) async throws -> Void in
+      let backend = ProcessBackend(running: PostmanProgram.self)
+      let sender = try await system.spawn(Postman.self, 0, on: backend)
+      let reader = try await system.spawn(Postman.self, 0, on: backend)
+      try await sender.deliver(2, to: try await reader.open("in"))
+      guard system.mailPassedOn == 0 else {
+        throw RuntimeError(.unknownTarget, "The mail took a detour.")
+      }
     }
   }
 
@@ -190,5 +204,13 @@ private struct Leftovers: CustomStringConvertible {
   private static func waitableChildren() -> Int {
     var status: CInt = 0
     return waitpid(-1, &status, WNOHANG) == -1 && errno == ECHILD ? 0 : 1
+  }
+}
+
+/// How many sockets this process has open.
+func openSocketCount() -> Int {
+  (0..<CInt(1024)).count { descriptor in
+    var status = stat()
+    return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
   }
 }

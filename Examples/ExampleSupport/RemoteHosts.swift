@@ -1,0 +1,30 @@
+package import ByzLaunch
+
+/// What `--remote-hosts` names: `tcp://a:29000,tcp://b`, where the port may be left out.
+package struct RemoteHosts: Sendable {
+  package let list: [BackendSpecification]
+
+  /// - Throws: `UsageError` for what is no host, `RuntimeError` for what cannot be read.
+  package init(_ text: String) throws {
+    let addresses = text.split(separator: ",", omittingEmptySubsequences: false)
+      .map { Self.withPort(String($0)) }.joined(separator: ",")
+    list = try BackendSpecification.list(addresses)
+    for host in list {
+      switch host.place {
+      case .tcp, .ucx: continue
+      case .thread, .process:
+        throw UsageError(
+          "--remote-hosts names hosts, tcp://host:port or ucx://host:port; \(host) is none.")
+      }
+    }
+  }
+
+  /// The address with the port that servers listen on by default, if it has none.
+  private static func withPort(_ text: String) -> String {
+    guard let scheme = text.firstRange(of: "://") else { return text }
+    let host = text[scheme.upperBound...]
+    // A colon inside of brackets is the address's own.
+    let tail = host.lastIndex(of: "]").map { host[$0...] } ?? host
+    return tail.contains(":") || host.isEmpty ? text : "\(text):29000"
+  }
+}

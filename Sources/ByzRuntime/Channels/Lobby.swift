@@ -1,0 +1,40 @@
+/// What the workers of one server have in common, though each connection has an actor system of its own: the way to workers of other
+/// servers, and who of them waits for whom.
+package final class Lobby: Sendable {
+  private let dial: @Sendable (String) throws -> any LinkBackend
+  private let expected = Monitor<[UInt64: Sibling]>([:])
+
+  /// - Parameter dial: the way to the server at an address that a client has given.
+  package init(dial: @escaping @Sendable (String) throws -> any LinkBackend) { self.dial = dial }
+
+  func backend(at address: String) throws -> any LinkBackend { try dial(address) }
+
+  /// Whoever shows the ticket is `host`, and has mail for `system`. One ticket for each of the two.
+  func expect(_ ticket: UInt64, from host: UInt64, in system: ByzActorSystem) {
+    expected.withLock { expected in
+      expected = expected.filter { $0.value.system !== system || $0.value.host != host }
+      expected[ticket] = Sibling(system: system, host: host)
+    }
+  }
+
+  /// Takes in who shows a ticket, once.
+  ///
+  /// - Throws: ``RuntimeError/Code/authenticationFailed`` when nobody waits for it.
+  func admit(_ ticket: UInt64) throws(RuntimeError) -> Sibling {
+    guard let sibling = expected.withLock({ $0.removeValue(forKey: ticket) }) else {
+      throw RuntimeError(.authenticationFailed, "Nobody here waits for this connection.")
+    }
+    return sibling
+  }
+
+  /// The system has ended and waits for nobody.
+  func leave(_ system: ByzActorSystem) {
+    expected.withLock { expected in expected = expected.filter { $0.value.system !== system } }
+  }
+}
+
+/// Another worker of the same client, as that client has named it: it may put mail into the mailboxes of `system`, in its own name.
+struct Sibling: Sendable {
+  let system: ByzActorSystem
+  let host: UInt64
+}
