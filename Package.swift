@@ -218,7 +218,7 @@ let package = Package(
       name: "ExampleTests",
       dependencies: [
         "ByzAuthentication", "ByzKit", "ByzTCP", "actor-demo", "ps-mnist", "p2p-mnist",
-        "distributed-mnist",
+        "distributed-mnist", "byzkit-faults",
       ], path: "Tests/ExampleTests", swiftSettings: settings),
   ]
 )

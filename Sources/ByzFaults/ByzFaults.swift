@@ -8,7 +8,11 @@ struct ByzFaults: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "byzkit-faults",
     abstract: "Runs pools and training on real processes and sockets that fail, seed after seed.",
-    discussion: "Ends with status 1 when a promise was broken, after the seed of the run.")
+    discussion: """
+      In a fifth of the runs, whose seeds end in 3 or 7, the work cannot be done: they must end in
+      the error that says so. \
+      Ends with status 1 when a promise was broken, after the seed of the run.
+      """)
 
   @Option(help: "How many runs.")
   var runs = 100
@@ -62,9 +66,18 @@ struct ByzFaults: AsyncParsableCommand {
       summary.runs += 1
       if !json, summary.runs.isMultiple(of: 50) {
         print(
-          "\(summary.runs) runs, \(summary.counts.losses) losses, \(ContinuousClock.now - start)")
+          "\(summary.runs) runs, \(summary.counts.losses) losses, \(ContinuousClock.now - start)"
+            + "; right bits: \(summary.counts.rightBits), typed errors: \(summary.counts.typedEndings)"
+        )
         fflush(nil)
       }
+    }
+    if !json {
+      print(
+        """
+        right bits: \(summary.counts.rightBits), typed errors: \(summary.counts.typedEndings), \
+        failures: \(summary.failures.count)
+        """)
     }
     summary.seconds = (ContinuousClock.now - start) / .seconds(1)
     let encoder = JSONEncoder()

@@ -20,6 +20,10 @@ struct FaultCounts: Codable, Sendable {
   var rounds = 0
   /// Work that ended with a typed error.
   var typedErrors = 0
+  /// Runs in which all work could be done, and was.
+  var rightBits = 0
+  /// Runs in which some could not, and ended in the typed error that says why.
+  var typedEndings = 0
 
   mutating func add(_ other: FaultCounts) {
     kills += other.kills
@@ -33,24 +37,31 @@ struct FaultCounts: Codable, Sendable {
     aggregates += other.aggregates
     rounds += other.rounds
     typedErrors += other.typedErrors
+    rightBits += other.rightBits
+    typedEndings += other.typedEndings
   }
 }
 
 /// One run: a pool of processes and TCP workers that does errands, rules and training rounds while workers and links fail.
 final class FaultRun: Sendable {
+  let ending: Ending
   private let key: RandomKey
-  private let counts = Monitor(FaultCounts())
+  let counts = Monitor(FaultCounts())
   private let isOver = Monitor(false)
+  /// Whether work was given up, because nobody was left to do it.
+  private let isGivenUp = Monitor(false)
   private let servers = Monitor<[WorkerProcess]>([])
   private let proxies: [Proxy]
   private let processCount: Int
   private let threadCount: Int
 
   init(seed: UInt64) throws {
+    ending = Ending(seed: seed)
     key = RandomKey(seed)
     var dice = RandomStream(key.derived(for: "pool"))
     processCount = 1 + dice.integer(below: 3)
-    threadCount = dice.integer(below: 4) == 0 ? 1 : 0
+    let hasThread = dice.integer(below: 4) == 0
+    threadCount = hasThread && ending == .rightBits ? 1 : 0
     let tcpCount = dice.integer(below: 3)
     let servers = try (0..<tcpCount).map { _ in try WorkerProcess() }
     proxies = try servers.map { try Proxy(to: $0.port) }
@@ -65,7 +76,9 @@ final class FaultRun: Sendable {
       for server in servers.withLock({ $0 }) { server.stop() }
       for proxy in proxies { proxy.stop() }
     }
-    let restarts = RestartPolicy(maxRestarts: 6, backOff: .milliseconds(10))
+    var dice = RandomStream(key.derived(for: "restarts"))
+    let restarts = RestartPolicy(
+      maxRestarts: ending == .noWorker ? dice.integer(below: 2) : 6, backOff: .milliseconds(10))
     var configurations = [
       WorkerConfiguration(
         backend: ProcessBackend(), count: processCount, name: "process", restarts: restarts)
@@ -85,23 +98,30 @@ final class FaultRun: Sendable {
         group.addTask { try await self.errands(on: pool) }
         group.addTask { try await self.rules(on: pool) }
         group.addTask { try await self.training(on: pool) }
+        if ending == .noQuorum { group.addTask { try await self.gathering(on: pool) } }
         try await self.fail(pool)
         try await group.waitForAll()
       }
+      if ending == .noWorker { try await self.nothingGoes(on: pool) }
       let statistics = pool.statistics
       counts.withLock { counts in
         counts.losses = statistics.reduce(0) { $0 + $1.losses }
         counts.replacements = statistics.reduce(0) { $0 + $1.restarts }
       }
     }
-    let result = counts.withLock { $0 }
+    var result = counts.withLock { $0 }
     guard result.losses > 0 else { throw FaultFailure("No work was lost: \(result)") }
+    if ending == .rightBits && !isGivenUp.withLock({ $0 }) {
+      result.rightBits = 1
+    } else {
+      result.typedEndings = 1
+    }
     return result
   }
 
   // MARK: - Work
 
-  private func typed(_ error: any Error, among codes: [RuntimeError.Code]) throws {
+  func typed(_ error: any Error, among codes: [RuntimeError.Code]) throws {
     guard let error = error as? RuntimeError, codes.contains(error.code) else {
       throw FaultFailure("An error of no expected type: \(error)")
     }
@@ -125,6 +145,7 @@ final class FaultRun: Sendable {
         guard pool.workerCount() == 0 else {
           throw FaultFailure("Work was given up though workers are left: \(error)")
         }
+        isGivenUp.withLock { $0 = true }
         return
       }
     } while !isOver.withLock({ $0 })
@@ -202,7 +223,21 @@ final class FaultRun: Sendable {
       if step >= wanted, losses > 0 || pool.workerCount() == 0 { break }
       try await failOnce(&dice, isUrgent: step >= wanted, &stopped)
     }
+    if ending == .noWorker { try await killAll() }
     for process in stopped { kill(process, SIGCONT) }
+  }
+
+  /// Kills whatever lives, until work has been given up.
+  private func killAll() async throws {
+    var killed: Set<pid_t> = []
+    while !isGivenUp.withLock({ $0 }) {
+      for process in Leftovers.children() {
+        kill(process, SIGKILL)
+        killed.insert(process)
+      }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    counts.withLock { [count = killed.count] in $0.kills += count }
   }
 
   private func failOnce(

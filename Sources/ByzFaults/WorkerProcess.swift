@@ -8,9 +8,12 @@ import Glibc
 struct Errand: Subtask {
   var number: UInt64
   var microseconds: UInt32
+  /// Whether it kills the process that runs it: nothing for a worker on a thread.
+  var isDeadly = false
 
   func run(_ operands: Operands) throws -> UInt64 {
     usleep(microseconds)
+    if isDeadly { raise(SIGKILL) }
     return result
   }
 

@@ -43,6 +43,8 @@ public struct RuntimeError: Error, Sendable {
     public static let authenticationFailed = Code("authenticationFailed")
     /// Bytes arrived that are no message, or exceed a limit.
     public static let malformedMessage = Code("malformedMessage")
+    /// One peer asked for more at a time than this side gives: ``WireLimits`` names the number.
+    public static let limitExceeded = Code("limitExceeded")
     /// The other side does not know the actor, the type, the method or the mailbox that was named.
     public static let unknownTarget = Code("unknownTarget")
     /// What was asked for did not happen within the time allowed.

@@ -107,7 +107,8 @@ final class LinkHandler: ChannelInboundHandler {
   private func becomeReady() {
     guard let context, link == nil, end == nil else { return }
     readiness?.cancel()
-    let link = TCPLink(peerName: peerName, handler: self, eventLoop: context.eventLoop)
+    let link = TCPLink(
+      peerName: peerName, limits: settings.limits, handler: self, eventLoop: context.eventLoop)
     self.link = link
     ready.succeed(link)
   }

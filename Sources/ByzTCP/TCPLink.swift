@@ -8,6 +8,7 @@ package final class TCPLink: Link {
   package static let highWaterMark = 8 << 20
 
   package let peerName: String
+  package let limits: WireLimits
   private let eventLoop: any EventLoop
   private let handler: NIOLoopBound<LinkHandler>
   private let state = Monitor(State())
@@ -34,8 +35,9 @@ package final class TCPLink: Link {
   }
 
   /// Called on the event loop.
-  init(peerName: String, handler: LinkHandler, eventLoop: any EventLoop) {
+  init(peerName: String, limits: WireLimits, handler: LinkHandler, eventLoop: any EventLoop) {
     self.peerName = peerName
+    self.limits = limits
     self.eventLoop = eventLoop
     self.handler = NIOLoopBound(handler, eventLoop: eventLoop)
   }

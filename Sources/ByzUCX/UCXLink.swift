@@ -30,6 +30,7 @@ package final class UCXLink: Link {
   }
 
   package let peerName: String
+  package var limits: WireLimits { options.limits }
   private let options: UCXOptions
   private let state: Monitor<State>
 

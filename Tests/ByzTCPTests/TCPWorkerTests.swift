@@ -66,4 +66,17 @@ struct TCPWorkerTests {
       }
     }
   }
+
+  @Test("refuse calls beyond what the listener allows one peer")
+  func limits() async throws {
+    var server = TCPListenerOptions()
+    server.limits.calls = 0
+    try await withHost(server) { address in
+      let workers = WorkerConfiguration(backend: .tcp("\(address)"))
+      let error = await #expect(throws: RuntimeError.self) {
+        try await withActorPool(workers) { try await $0.run([Sum(input: 0)]) }
+      }
+      #expect(error?.code == .limitExceeded)
+    }
+  }
 }

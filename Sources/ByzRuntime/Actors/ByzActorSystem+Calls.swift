@@ -99,7 +99,8 @@ extension ByzActorSystem {
     }
     let answer = try await peer.call(
       body: request.value.serialized(), segments: segments, timeLeft: timeLeft)
-    return Answer(value: try answer.result(registry: registry), segments: answer.segments)
+    let value = try answer.result(registry: registry, limits: peer.link.limits)
+    return Answer(value: value, segments: answer.segments)
   }
 
   func decoder(_ segments: [Segment]) -> WireDecoder {

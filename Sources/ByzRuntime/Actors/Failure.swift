@@ -68,8 +68,8 @@ extension Message {
   }
 
   /// The answer's value, or what the call threw.
-  func result(registry: Registry) throws -> WireValue {
-    let value = try WireValue(parsing: body, limits: WireLimits())
+  package func result(registry: Registry, limits: WireLimits) throws -> WireValue {
+    let value = try WireValue(parsing: body, limits: limits)
     guard kind == .failure else { return value }
     let failure = try WireDecoder(segments: []).decode(Failure.self, from: value)
     throw failure.error(registry: registry)

@@ -9,9 +9,15 @@ package final class WorkerHost: CallServer {
   /// Where subtasks run.
   private let thread = ThreadExecutor(name: "subtasks")
   private let kept = Monitor(KeptValues())
-  private let spawned = Monitor(Set<UInt64>())
+  private let spawned = Monitor(Spawned())
   /// Who is at the other end, if it is another worker of the same client.
   private let sibling: Monitor<Sibling?>
+
+  /// The actors of the other side, and how many are being made.
+  private struct Spawned: Sendable {
+    var numbers: Set<UInt64> = []
+    var reserved = 0
+  }
 
   package init(system: ByzActorSystem, isWorker: Bool = false, sibling: UInt64? = nil) {
     self.system = system
@@ -21,9 +27,9 @@ package final class WorkerHost: CallServer {
 
   /// The connection has ended: what was made for it goes.
   package func connectionEnded() async {
-    let numbers = spawned.withLock { numbers in
-      defer { numbers = [] }
-      return numbers
+    let numbers = spawned.withLock { spawned in
+      defer { spawned.numbers = [] }
+      return spawned.numbers
     }
     for number in numbers { system.release(number) }
     kept.withLock { $0 = KeptValues() }
@@ -42,7 +48,7 @@ package final class WorkerHost: CallServer {
 
   package func serve(_ call: Message, from peer: Peer) async -> Message {
     do {
-      let service = try Service(WireValue(parsing: call.body, limits: WireLimits()))
+      let service = try Service(WireValue(parsing: call.body, limits: peer.link.limits))
       guard let timeLeft = call.timeLeft else { return try await answer(service, call, peer) }
       // The task-local deadline makes calls that this one makes end in time, too.
       return try await CallDeadline.$current.withValue(.now + timeLeft) {
@@ -50,6 +56,16 @@ package final class WorkerHost: CallServer {
       }
     } catch {
       return .failure(error, registry: system.registry)
+    }
+  }
+
+  private func reserveActor(_ most: Int) throws {
+    try spawned.withLock { spawned in
+      guard spawned.numbers.count + spawned.reserved < most else {
+        throw RuntimeError(
+          .limitExceeded, "A peer may have \(most) actors at a time here: WireLimits.actors.")
+      }
+      spawned.reserved += 1
     }
   }
 
@@ -93,8 +109,18 @@ package final class WorkerHost: CallServer {
     }
     switch service {
     case .spawn(let type, let arguments):
-      let number = try await system.spawnHere(type, arguments, call.segments)
-      spawned.withLock { _ = $0.insert(number) }
+      try reserveActor(peer.link.limits.actors)
+      let number: UInt64
+      do {
+        number = try await system.spawnHere(type, arguments, call.segments)
+      } catch {
+        spawned.withLock { $0.reserved -= 1 }
+        throw error
+      }
+      spawned.withLock { spawned in
+        spawned.reserved -= 1
+        spawned.numbers.insert(number)
+      }
       // The connection may have ended meanwhile.
       if !peer.isOpen { await connectionEnded() }
       return Message(.reply, body: WireValue.unsigned(number).serialized())
@@ -103,7 +129,10 @@ package final class WorkerHost: CallServer {
         throw RuntimeError(.unknownTarget, "\(type) is not registered: add it to values.")
       }
       let resident = try system.decoder(call.segments).decode(type, from: value)
-      kept.withLock { $0.insert(resident, set: set, index: index) }
+      try kept.withLock {
+        try $0.insert(
+          resident, byteCount: call.byteCount, set: set, index: index, limits: peer.link.limits)
+      }
       return Message(.reply, body: WireValue.null.serialized())
     case .subtask(let value):
       let request = try SubtaskRequest(value)
@@ -115,34 +144,65 @@ package final class WorkerHost: CallServer {
       return try await withTaskExecutorPreference(thread) {
         try Task.checkCancellation()
         return try request.run(
-          type, residents: residents, segments: call.segments, system: self.system)
+          type, residents: residents, segments: call.segments, system: self.system,
+          limits: peer.link.limits)
       }
     case .invoke, .put, .meet, .join, .present: preconditionFailure("Answered above.")
     }
   }
 }
 
-/// What subtasks of one connection refer to. Of many sets the four sent last are kept: a caller whose set is gone is told, and sends
-/// it again.
-struct KeptValues: Sendable {
-  private static let capacity = 4
-  private var sets: [(id: UInt64, values: [UInt64: any Sendable])] = []
+/// What subtasks of one connection refer to. Of many sets the four sent last are kept, or fewer where they exceed the limits: a
+/// caller whose set is gone is told, and sends it again.
+package struct KeptValues: Sendable {
+  private struct Kept {
+    let id: UInt64
+    var values: [UInt64: (value: any Sendable, byteCount: Int)] = [:]
+    var byteCount = 0
 
-  mutating func insert(_ value: any Sendable, set: UInt64, index: UInt64) {
-    var values: [UInt64: any Sendable] = [:]
-    if let position = sets.firstIndex(where: { $0.id == set }) {
-      values = sets.remove(at: position).values
+    mutating func insert(_ value: any Sendable, _ byteCount: Int, at index: UInt64) {
+      self.byteCount += byteCount - (values[index]?.byteCount ?? 0)
+      values[index] = (value, byteCount)
     }
-    values[index] = value
-    sets.append((set, values))
-    if sets.count > Self.capacity { sets.removeFirst() }
+  }
+
+  private static let capacity = 4
+  private var sets: [Kept] = []
+
+  package init() {}
+
+  /// Keeps a value that took so many bytes to send.
+  ///
+  /// - Throws: ``RuntimeError/Code/limitExceeded`` when its set alone exceeds the limits; the set is gone then.
+  package mutating func insert(
+    _ value: any Sendable, byteCount: Int, set: UInt64, index: UInt64, limits: WireLimits
+  ) throws(RuntimeError) {
+    let position = sets.firstIndex { $0.id == set }
+    var kept = position.map { sets.remove(at: $0) } ?? Kept(id: set)
+    kept.insert(value, byteCount, at: index)
+    guard kept.values.count <= limits.keptValues else {
+      throw RuntimeError(
+        .limitExceeded, "A peer may have \(limits.keptValues) values kept: WireLimits.keptValues.")
+    }
+    guard kept.byteCount <= limits.keptBytes else {
+      throw RuntimeError(
+        .limitExceeded, "A peer may have \(limits.keptBytes) bytes kept: WireLimits.keptBytes.")
+    }
+    sets.append(kept)
+    while sets.count > Self.capacity || exceeds(limits) { sets.removeFirst() }
+  }
+
+  private func exceeds(_ limits: WireLimits) -> Bool {
+    sets.reduce(0) { $0 + $1.values.count } > limits.keptValues
+      || sets.reduce(0) { $0 + $1.byteCount } > limits.keptBytes
   }
 
   func values(_ wanted: [SubtaskRequest.Resident]) throws(RuntimeError) -> [Int: any Sendable] {
     var result: [Int: any Sendable] = [:]
     for resident in wanted {
       guard
-        let value = sets.first(where: { $0.id == resident.set })?.values[UInt64(resident.index)]
+        let value = sets.first(where: { $0.id == resident.set })?.values[UInt64(resident.index)]?
+          .value
       else { throw RuntimeError(.residentMissing, "\(resident.set)/\(resident.index)") }
       result[resident.index] = value
     }

@@ -212,6 +212,7 @@ private final class ObservedLink: Link {
   }
 
   var peerName: String { link.peerName }
+  var limits: WireLimits { link.limits }
 
   func start(_ receiver: any LinkReceiver) { link.start(Receiver(receiver, observe)) }
 

@@ -6,6 +6,9 @@ package protocol Link: AnyObject, Sendable {
   /// The other end, for error messages: `process 4711`, `tcp://host:29000`.
   var peerName: String { get }
 
+  /// What the other side may send and take; what it has proved so far does not matter.
+  var limits: WireLimits { get }
+
   /// Begins to deliver. Called once, before anything is sent.
   func start(_ receiver: any LinkReceiver)
 
@@ -31,6 +34,9 @@ package protocol Link: AnyObject, Sendable {
 }
 
 extension Link {
+  /// The defaults.
+  package var limits: WireLimits { WireLimits() }
+
   /// At once: for links that have nothing queued when the last answer has been handed to them, or whose own end sends it.
   package func closeWhenSent(_ reason: RuntimeError) { close(reason) }
 
@@ -47,7 +53,10 @@ package protocol LinkReceiver: AnyObject, Sendable {
   func linkClosed(_ reason: RuntimeError)
 }
 
-/// What a peer may send and how much of it; whatever exceeds it closes the link.
+/// What a peer may send, and how much it may take of this side.
+///
+/// A message that exceeds ``body``, ``message`` or ``segments`` closes the connection. What exceeds one of the others is refused with
+/// an error, and the connection goes on.
 public struct WireLimits: Hashable, Sendable {
   /// The longest encoded body, in bytes. By default 16 MiB.
   public var body = 16 << 20
@@ -57,6 +66,16 @@ public struct WireLimits: Hashable, Sendable {
   public var segments = 8192
   /// The deepest nesting of encoded values. By default 64.
   public var depth = 64
+  /// The most memory that the values of one body take once they are read, in bytes. By default 256 MiB.
+  public var decoded = 256 << 20
+  /// The most calls of one peer that are carried out at a time. By default 4,096.
+  public var calls = 4096
+  /// The most actors that one peer may have made at a time, each with a thread. By default 1,024.
+  public var actors = 1024
+  /// The most values that one peer may have kept for its subtasks. By default 65,536.
+  public var keptValues = 65536
+  /// The most bytes that one peer may have kept for its subtasks, as they were sent. By default 8 GiB.
+  public var keptBytes = 8 << 30
 
   /// The defaults.
   public init() {}

@@ -1,6 +1,7 @@
 /// A link between two ends in one process: messages pass as they are. For tests of what stands above links.
 package final class MemoryLink: Link {
   package let peerName: String
+  package let limits: WireLimits
   private let state = Monitor(State())
 
   private struct State: Sendable {
@@ -14,11 +15,15 @@ package final class MemoryLink: Link {
     var isTold = false
   }
 
-  private init(peerName: String) { self.peerName = peerName }
+  private init(peerName: String, limits: WireLimits) {
+    self.peerName = peerName
+    self.limits = limits
+  }
 
-  /// The two ends of a new link.
-  package static func pair() -> (MemoryLink, MemoryLink) {
-    let (a, b) = (MemoryLink(peerName: "memory b"), MemoryLink(peerName: "memory a"))
+  /// The two ends of a new link. They check no message against `limits`.
+  package static func pair(limits: WireLimits = WireLimits()) -> (MemoryLink, MemoryLink) {
+    let a = MemoryLink(peerName: "memory b", limits: limits)
+    let b = MemoryLink(peerName: "memory a", limits: limits)
     a.state.withLock { $0.other = b }
     b.state.withLock { $0.other = a }
     return (a, b)

@@ -44,7 +44,8 @@ package final class Peer: Sendable {
       Shell(
         state: PeerState(
           hello: hello, epoch: .random(in: 1 ... .max), authenticator: authenticator,
-          liveness: liveness, openTimeout: openTimeout, encode: Hello.encode,
+          liveness: liveness, openTimeout: openTimeout, mostCalls: link.limits.calls,
+          encode: Hello.encode,
           decode: Hello.init(parsing:))))
   }
 

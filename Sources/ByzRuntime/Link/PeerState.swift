@@ -66,6 +66,7 @@ package struct PeerState {
   private let parseHello: @Sendable ([UInt8]) throws -> Hello
   private let liveness: Liveness
   private let openTimeout: Duration
+  private let mostCalls: Int
   private let epoch: UInt32
   /// What the other side wants its messages marked with; 0 before it has said so.
   package private(set) var peerEpoch: UInt32 = 0
@@ -94,9 +95,11 @@ package struct PeerState {
   ///   - epoch: marks this life of the connection; not 0, and another for each.
   ///   - authenticator: what this side proves first, if anything.
   ///   - openTimeout: how long the other side may take to say hello.
+  ///   - mostCalls: how many calls of the other side are carried out at a time.
   package init(
     hello: Hello, epoch: UInt32, authenticator: (any LinkAuthenticator)? = nil,
     liveness: Liveness = Liveness(), openTimeout: Duration = .seconds(30),
+    mostCalls: Int = WireLimits().calls,
     encode: @escaping @Sendable (Hello) -> [UInt8],
     decode: @escaping @Sendable ([UInt8]) throws -> Hello
   ) {
@@ -105,6 +108,7 @@ package struct PeerState {
     self.authenticator = authenticator
     self.liveness = liveness
     self.openTimeout = openTimeout
+    self.mostCalls = mostCalls
     helloBody = encode
     parseHello = decode
   }
@@ -274,6 +278,7 @@ extension PeerState {
       received += 1
       // Its answer would not be sent any more; that it was lost is what the other side will find.
       guard !isClosing else { return [] }
+      guard serving.count < mostCalls else { return [refusal(of: message.call)] }
       serving[message.call] = .some(message.timeLeft.map { now + $0 })
       return [.serve(message)]
     case .reply, .failure:
@@ -289,6 +294,17 @@ extension PeerState {
       otherIsDraining = true
       return closeIfDrained()
     }
+  }
+
+  /// The answer to a call that is one too many.
+  private func refusal(of call: UInt64) -> Directive {
+    let error = RuntimeError(
+      .limitExceeded,
+      "\(mostCalls) calls are being carried out, as many as WireLimits.calls allows: wait for one to end."
+    )
+    var answer = Message.failure(error, registry: Registry())
+    (answer.epoch, answer.call) = (peerEpoch, call)
+    return .send(answer)
   }
 
   /// The eight bytes of a ping.

@@ -106,14 +106,15 @@ struct SubtaskRequest {
 
   /// Runs the subtask in the calling thread and returns the answer.
   func run<S: Subtask>(
-    _ type: S.Type, residents: [Int: any Sendable], segments: [Segment], system: ByzActorSystem
+    _ type: S.Type, residents: [Int: any Sendable], segments: [Segment], system: ByzActorSystem,
+    limits: WireLimits
   ) throws -> Message {
     let decoder = system.decoder(segments)
     let subtask = try decoder.decode(S.self, from: subtask)
     let tensors = try inputs.map { try decoder.decode(AnyTensor.self, from: $0) }
     let operands = Operands(
       inputs: tensors, residents: Residents(id: 0, values: residents),
-      rows: try receivedRows(segments), outputs: try newOutputs())
+      rows: try receivedRows(segments), outputs: try newOutputs(limits))
     if let part = subtask as? any FootprintSubtask { try check(part, operands) }
     let result = try subtask.run(operands)
     var encoder = WireEncoder()
@@ -140,13 +141,21 @@ struct SubtaskRequest {
       segments: (0..<rows.count).map { zeros.contains($0) ? nil : rest.removeFirst() })
   }
 
-  private func newOutputs() throws -> OutputRows? {
+  private func newOutputs(_ limits: WireLimits) throws -> OutputRows? {
     guard let output else { return nil }
     // Far above any use, and below what would overflow.
     guard output.columns >= 0, output.count >= 0, output.count <= 1 << 20,
       output.rows.lowerBound >= 0, output.rows.upperBound <= output.count,
       output.columns <= (1 << 40) / max(1, output.rows.count)
     else { throw Self.malformed }
+    // They go back in one message.
+    let byteCount = output.rows.count * output.columns * output.elementType.byteCount
+    guard byteCount <= limits.message else {
+      throw RuntimeError(
+        .limitExceeded,
+        "A subtask asks for \(byteCount) bytes to write to, more than WireLimits.message, \(limits.message)."
+      )
+    }
     return OutputRows(
       elementType: output.elementType, columns: output.columns, count: output.count,
       rows: output.rows)

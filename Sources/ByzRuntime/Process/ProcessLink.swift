@@ -28,7 +28,7 @@ package final class ProcessLink: Link {
 
   package let peerName: String
   let socket: CInt
-  let limits: WireLimits
+  package let limits: WireLimits
   let borrowed: BorrowedSegments?
   let bell: Monitor<WriterBell>
   let state = Monitor(State())

@@ -54,16 +54,16 @@ struct SharedLeases: Sendable {
 }
 
 /// The body of a message of kind ``Message/Kind/release``: offsets, eight bytes each, little-endian.
-enum ReleaseBody {
+package enum ReleaseBody {
   /// The most offsets of one message.
   static let limit = 8192
 
-  static func bytes(of offsets: some Sequence<UInt64>) -> [UInt8] {
+  package static func bytes(of offsets: some Sequence<UInt64>) -> [UInt8] {
     offsets.flatMap { offset in withUnsafeBytes(of: offset.littleEndian) { Array($0) } }
   }
 
   /// - Throws: ``RuntimeError/Code/malformedMessage`` when a number is cut off.
-  static func offsets(in bytes: [UInt8]) throws(RuntimeError) -> [UInt64] {
+  package static func offsets(in bytes: [UInt8]) throws(RuntimeError) -> [UInt64] {
     guard bytes.count % 8 == 0 else {
       throw .malformed("A release of \(bytes.count) bytes is no list of 8-byte numbers.")
     }

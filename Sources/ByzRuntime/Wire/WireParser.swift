@@ -1,10 +1,10 @@
 extension WireValue {
   /// Parses the bytes of exactly one value.
   ///
-  /// Takes memory in proportion to the bytes that are there, whatever counts they claim.
+  /// Takes memory in proportion to the bytes that are there, whatever counts they claim, and at most about `limits.decoded`.
   ///
-  /// - Throws: ``RuntimeError/Code/malformedMessage`` when the bytes are too many or too few, exceed `limits.body` or
-  ///   `limits.depth`, or are not the one form that the value has: an unknown tag, a number with needless bytes, text that is not
+  /// - Throws: ``RuntimeError/Code/malformedMessage`` when the bytes are too many or too few, exceed `limits.body`,
+  ///   `limits.depth` or `limits.decoded`, or are not the one form that the value has: an unknown tag, a number with needless bytes, text that is not
   ///   UTF-8, a name that comes twice.
   package init(
     parsing bytes: [UInt8], limits: WireLimits = WireLimits()
@@ -14,7 +14,7 @@ extension WireValue {
     }
     let result = bytes.withUnsafeBytes { buffer in
       Result { () throws(RuntimeError) in
-        var parser = WireParser(bytes: buffer, maximumDepth: limits.depth)
+        var parser = WireParser(bytes: buffer, limits: limits)
         let value = try parser.value(depth: 0)
         guard parser.remaining == 0 else {
           throw .malformed(
@@ -30,12 +30,14 @@ extension WireValue {
 /// Reads values one after the other from bytes.
 private struct WireParser {
   let bytes: UnsafeRawBufferPointer
-  let maximumDepth: Int
+  let limits: WireLimits
   var position = 0
+  /// What the values so far take, about.
+  private var taken = 0
 
-  init(bytes: UnsafeRawBufferPointer, maximumDepth: Int) {
+  init(bytes: UnsafeRawBufferPointer, limits: WireLimits) {
     self.bytes = bytes
-    self.maximumDepth = maximumDepth
+    self.limits = limits
   }
 
   var remaining: Int { bytes.count - position }
@@ -65,6 +67,7 @@ private struct WireParser {
 
   private mutating func elements(depth: Int) throws(RuntimeError) -> [WireValue] {
     let count = try count(ofItemsOfAtLeast: 1, depth: depth)
+    try take(count * MemoryLayout<WireValue>.stride)
     var values: [WireValue] = []
     values.reserveCapacity(min(count, Self.trusted))
     for _ in 0..<count { values.append(try value(depth: depth)) }
@@ -73,6 +76,8 @@ private struct WireParser {
 
   private mutating func entries(depth: Int) throws(RuntimeError) -> [WireValue.Entry] {
     let count = try count(ofItemsOfAtLeast: 2, depth: depth)
+    // With the set that finds names that come twice.
+    try take(count * (MemoryLayout<WireValue.Entry>.stride + 2 * MemoryLayout<String>.stride))
     var entries: [WireValue.Entry] = []
     entries.reserveCapacity(min(count, Self.trusted))
     for _ in 0..<count {
@@ -85,15 +90,25 @@ private struct WireParser {
     return entries
   }
 
+  /// Counts memory before it is taken.
+  private mutating func take(_ byteCount: Int) throws(RuntimeError) {
+    taken += byteCount
+    guard taken <= limits.decoded else {
+      throw .malformed(
+        "The values up to byte \(position) take more than WireLimits.decoded, \(limits.decoded) bytes."
+      )
+    }
+  }
+
   /// Room that a count gets before the items are there: maps within maps could claim all that is left, each of them.
   private static let trusted = 64
 
   private mutating func count(
     ofItemsOfAtLeast byteCount: Int, depth: Int
   ) throws(RuntimeError) -> Int {
-    guard depth <= maximumDepth else {
+    guard depth <= limits.depth else {
       throw .malformed(
-        "Values are nested deeper than WireLimits.depth, \(maximumDepth), at byte \(position - 1).")
+        "Values are nested deeper than WireLimits.depth, \(limits.depth), at byte \(position - 1).")
     }
     let count = try varint()
     guard count <= UInt64(remaining / byteCount) else { throw ended(after: count, "items") }
@@ -112,6 +127,7 @@ private struct WireParser {
   private mutating func run() throws(RuntimeError) -> Slice<UnsafeRawBufferPointer> {
     let count = try varint()
     guard count <= UInt64(remaining) else { throw ended(after: count, "bytes") }
+    try take(Int(count) + 32)
     defer { position += Int(count) }
     return bytes[position..<position + Int(count)]
   }

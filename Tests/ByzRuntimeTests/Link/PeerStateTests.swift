@@ -10,17 +10,18 @@ struct PeerStateTests {
   }
 
   private func made(
-    _ hello: Hello = hello(1), authenticator: (any LinkAuthenticator)? = nil
+    _ hello: Hello = hello(1), authenticator: (any LinkAuthenticator)? = nil,
+    mostCalls: Int = 100
   ) -> PeerState {
     PeerState(
       hello: hello, epoch: 7, authenticator: authenticator,
-      liveness: Liveness(interval: .seconds(1), timeout: .seconds(5)), encode: Hello.encode,
-      decode: Hello.init(parsing:))
+      liveness: Liveness(interval: .seconds(1), timeout: .seconds(5)), mostCalls: mostCalls,
+      encode: Hello.encode, decode: Hello.init(parsing:))
   }
 
   /// A state whose other side has said hello, with epoch 9.
-  private func opened() -> PeerState {
-    var state = made()
+  private func opened(mostCalls: Int = 100) -> PeerState {
+    var state = made(mostCalls: mostCalls)
     _ = state.handle(.started, at: .zero)
     let hello = Message(.hello, epoch: 9, body: Hello.encode(Self.hello(2)))
     let directives = state.handle(.received(hello), at: .zero)
@@ -45,6 +46,28 @@ struct PeerStateTests {
 
   private func served(_ directives: [PeerState.Directive]) -> [UInt64] {
     directives.compactMap { if case .serve(let call) = $0 { call.call } else { nil } }
+  }
+
+  @Test("calls above the limit are answered with a failure, and count no more when one has ended")
+  func tooManyCalls() {
+    var state = opened(mostCalls: 2)
+    let receive = { (state: inout PeerState, call: UInt64) in
+      state.handle(.received(Message(.call, epoch: 7, call: call)), at: .zero)
+    }
+    #expect(served(receive(&state, 1)) == [1])
+    #expect(served(receive(&state, 2)) == [2])
+    let directives = receive(&state, 3)
+    guard directives.count == 1, case .send(let answer) = directives[0] else {
+      Issue.record("\(directives)")
+      return
+    }
+    #expect(answer.kind == .failure && answer.call == 3 && answer.epoch == 9)
+    let error = #expect(throws: RuntimeError.self) {
+      try answer.result(registry: Registry(), limits: WireLimits())
+    }
+    #expect(error?.code == .limitExceeded && error?.message.contains("WireLimits.calls") == true)
+    _ = state.handle(.served(Message(.reply, call: 1)), at: .zero)
+    #expect(served(receive(&state, 4)) == [4])
   }
 
   @Test("nothing but a hello is listened to first")

@@ -1,0 +1,126 @@
+import ByzRuntime
+import Testing
+
+/// Does nothing, with whatever it is given to write to.
+struct Idle: Subtask {
+  func run(_ operands: Operands) throws -> Int { 0 }
+}
+
+@Suite("What one peer may take", .timeLimit(.minutes(1)))
+struct PeerLimitTests {
+  private static let registry = Registry(actors: [Calculator.self], subtasks: [Idle.self])
+
+  /// What comes of calls that one peer makes, one after another.
+  private func codes(
+    of services: [WireValue], _ change: (inout WireLimits) -> Void
+  ) async throws -> [RuntimeError.Code?] {
+    var limits = WireLimits()
+    change(&limits)
+    let (a, b) = MemoryLink.pair(limits: limits)
+    let system = ByzActorSystem(registry: Self.registry)
+    let host = WorkerHost(system: system, isWorker: true)
+    let server = Peer(link: b, server: host, hello: system.hello(namesBLAS: false))
+    let client = Peer(
+      link: a, hello: ByzActorSystem(registry: Self.registry).hello(namesBLAS: false))
+    server.begin()
+    try await client.open()
+    var codes: [RuntimeError.Code?] = []
+    for service in services {
+      let answer = try await client.call(body: service.serialized())
+      do {
+        _ = try answer.result(registry: Self.registry, limits: WireLimits())
+        codes.append(nil)
+      } catch {
+        codes.append((error as? RuntimeError)?.code)
+      }
+    }
+    await client.close()
+    await host.connectionEnded()
+    return codes
+  }
+
+  private func keep(_ text: String, set: UInt64 = 1, index: UInt64) -> WireValue {
+    .array([
+      .unsigned(4), .unsigned(set), .unsigned(index), .string("Swift.String"), .string(text),
+    ])
+  }
+
+  @Test("so many actors at a time, and one that could not be made does not count")
+  func actors() async throws {
+    let calculator = { (name: String) -> WireValue in
+      .array([.unsigned(1), .string("ByzRuntimeTests.Calculator"), .string(name)])
+    }
+    let codes = try await codes(of: ["", "a", "b", "c"].map(calculator)) { $0.actors = 2 }
+    #expect(codes == [nil, nil, nil, .limitExceeded])
+  }
+
+  @Test("so many values for subtasks, each of which may be replaced")
+  func keptValues() async throws {
+    let codes = try await codes(
+      of: [keep("a", index: 0), keep("b", index: 1), keep("c", index: 1), keep("d", index: 2)]
+    ) { $0.keptValues = 2 }
+    #expect(codes == [nil, nil, nil, .limitExceeded])
+  }
+
+  @Test("so many bytes for subtasks; sets that came before make room")
+  func keptBytes() async throws {
+    let text = String(repeating: "x", count: 500)
+    let codes = try await codes(
+      of: [
+        keep(text, set: 1, index: 0), keep(text, set: 2, index: 0), keep(text, set: 2, index: 1),
+      ]
+    ) { $0.keptBytes = 1000 }
+    #expect(codes == [nil, nil, .limitExceeded])
+  }
+
+  @Test("what the values of a body take, and the connection goes on")
+  func decoded() async throws {
+    let codes = try await codes(
+      of: [.array(Array(repeating: .null, count: 2000)), keep("a", index: 0)]
+    ) { $0.decoded = 10_000 }
+    #expect(codes == [.malformedMessage, nil])
+  }
+
+  @Test("rows to write that fit into one message")
+  func outputs() async throws {
+    let idle = { (columns: Int64) -> WireValue in
+      let output: [WireValue.Entry] = [
+        .init(key: "elementType", value: .string("float32")),
+        .init(key: "columns", value: .int(columns)), .init(key: "count", value: .int(3)),
+        .init(key: "rows", value: .array([.int(1), .int(3)])),
+      ]
+      return .array([
+        .unsigned(3),
+        .array([
+          .string("ByzRuntimeTests.Idle"), .map([]), .array([]), .array([]), .null, .map(output),
+        ]),
+      ])
+    }
+    let codes = try await codes(of: [idle(100), idle(101), idle(1 << 38)]) { $0.message = 800 }
+    #expect(codes == [nil, .limitExceeded, .limitExceeded])
+  }
+}
+
+@Suite("WireLimits.decoded")
+struct DecodedLimitTests {
+  private static let bodies: [[UInt8]] = [
+    WireValue.array(Array(repeating: .null, count: 500)).serialized(),
+    WireValue.map((0..<500).map { .init(key: "\($0)", value: .null) }).serialized(),
+    WireValue.array(Array(repeating: .string(""), count: 300)).serialized(),
+    WireValue.bytes(Array(repeating: 0, count: 10_000)).serialized(),
+    WireValue.array([.array([.null, .null])]).serialized(),
+  ]
+
+  @Test("refuses what takes more, naming the limit, and nothing that takes less", arguments: 0..<5)
+  func bound(index: Int) throws {
+    let body = Self.bodies[index]
+    var limits = WireLimits()
+    _ = try WireValue(parsing: body, limits: limits)
+    limits.decoded = 40
+    let error = #expect(throws: RuntimeError.self) {
+      _ = try WireValue(parsing: body, limits: limits)
+    }
+    #expect(error?.code == .malformedMessage)
+    #expect(error?.message.contains("WireLimits.decoded, 40") == true)
+  }
+}

@@ -1,0 +1,39 @@
+import Foundation
+import Testing
+
+@Suite("byzkit-faults", .serialized, .timeLimit(.minutes(3)))
+struct FaultCampaignTests {
+  private struct Summary: Decodable {
+    struct Counts: Decodable {
+      let rightBits: Int
+      let typedEndings: Int
+      let losses: Int
+      let typedErrors: Int
+    }
+    let runs: Int
+    let counts: Counts
+    let failures: [String]
+  }
+
+  private func run(seed: Int) async throws -> Summary {
+    let program = try ExampleProgram("byzkit-faults")
+    let run = try await program(["--runs", "1", "--seed", "\(seed)", "--json"])
+    #expect(run.status == 0, "\(run.output)\(run.errors)")
+    let line = run.output.split(separator: "\n").last ?? ""
+    return try JSONDecoder().decode(Summary.self, from: Data(line.utf8))
+  }
+
+  @Test("where work can be done it has the right bits, though workers and links fail")
+  func rightBits() async throws {
+    let summary = try await run(seed: 1)
+    #expect(summary.counts.rightBits == 1 && summary.counts.typedEndings == 0)
+    #expect(summary.counts.losses > 0 && summary.failures.isEmpty)
+  }
+
+  @Test("where nobody is left, or no quorum can be, the typed error comes out", arguments: [3, 7])
+  func typedErrors(seed: Int) async throws {
+    let summary = try await run(seed: seed)
+    #expect(summary.counts.rightBits == 0 && summary.counts.typedEndings == 1)
+    #expect(summary.counts.typedErrors > 0 && summary.failures.isEmpty)
+  }
+}
