@@ -150,11 +150,14 @@ let package = Package(
         "ByzKit", "ByzLaunch", "ExampleSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Examples/distributed-mnist", swiftSettings: settings),
-    // Speed: every rule beside its yardsticks.
+    // What the machine can do at best.
+    .target(name: "CByzRates", path: "Benchmarks/CByzRates"),
+    // Speed: every rule beside other libraries, floors and yardsticks.
     .executableTarget(
       name: "byzkit-bench",
       dependencies: [
-        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzBLAS", "CByzSystem",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzBLAS", "CByzRates",
+        "CByzSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/byzkit-bench", swiftSettings: settings),
 
