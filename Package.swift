@@ -214,6 +214,7 @@ let package = Package(
         "ByzAuthentication", "ByzKit", "ByzKitTool", "ByzLaunch", "ByzRuntime", "ByzTCP",
       ],
       swiftSettings: settings),
+    .testTarget(name: "ByzBenchTests", dependencies: ["byzkit-bench"], swiftSettings: settings),
     .testTarget(
       name: "ExampleTests",
       dependencies: [

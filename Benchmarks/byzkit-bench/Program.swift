@@ -17,6 +17,9 @@ enum Program {
 struct ByzkitBench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "byzkit-bench", abstract: "Time ByzKit.",
-    subcommands: [TableCommand.self, Runtime.self, RuntimeServer.self],
+    subcommands: [
+      TableCommand.self, Growth.self, Mapped.self, Scheduler.self, Smoke.self, Runtime.self,
+      RuntimeServer.self,
+    ],
     defaultSubcommand: TableCommand.self)
 }

@@ -189,6 +189,65 @@ def krum_call(a, X):
     return lambda: call(gradients=rows, f=a.f, **kw)
 
 
+def step_call(a, X):
+    """Loss, gradient and update of the example network on the rows of X as images; labels as byzkit-bench has them."""
+    import torch
+    if a.peer != "torch":
+        raise NotImplementedError(f"{a.peer} has no {a.op}")
+    layout = torch.channels_last if a.op == "cnnStepChannelsLast" else torch.contiguous_format
+    net = small_cnn(a.seed).to(memory_format=layout)
+    optimiser = torch.optim.SGD(net.parameters(), lr=.1, momentum=.9)
+    images = torch.from_numpy(X).reshape(-1, 1, 28, 28).to(memory_format=layout)
+    labels = torch.arange(len(X)) * 7 % 10
+
+    def step():
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(net(images), labels)
+        loss.backward()
+        optimiser.step()
+        return loss.detach()
+    return step
+
+
+def pipeline_call(a, X):
+    """Four branches that prepare all rows and take their median on the pool, by either of ByzPy's schedulers."""
+    import numpy as np
+    import torch
+    if a.peer != "byzpy":
+        raise NotImplementedError(f"{a.peer} has no {a.op}")
+    from byzpy.aggregators.coordinate_wise import CoordinateWiseMedian
+    from byzpy.engine.graph.graph import ComputationGraph, GraphInput, GraphNode
+    from byzpy.engine.graph.operator import Operator
+    from byzpy.engine.graph.parallel_scheduler import ParallelScheduler
+    from byzpy.engine.graph.scheduler import NodeScheduler
+
+    def prepare(rows):
+        prepared = []
+        for row in rows:
+            x = row.numpy()
+            for _ in range(30):
+                x = x - x.mean()
+                x = np.clip(x / (x.std() + 1e-8), -3, 3)
+            prepared.append(torch.from_numpy(x))
+        return prepared
+
+    class Preparation(Operator):
+        name = "preparation"
+
+        async def run(self, inputs, *, context, pool):
+            return await asyncio.to_thread(prepare, inputs["gradients"])
+
+    nodes = []
+    for k in range(4):
+        nodes += [GraphNode(name=f"prepare {k}", op=Preparation(), inputs={"gradients": GraphInput("gradients")}),
+                  GraphNode(name=f"median {k}", op=CoordinateWiseMedian(chunk_size=a.chunk),
+                            inputs={"gradients": f"prepare {k}"})]
+    graph = ComputationGraph(nodes=nodes, outputs=[f"median {k}" for k in range(4)])
+    kind = NodeScheduler if a.op == "pipelineSequential" else ParallelScheduler
+    scheduler, rows = kind(graph, pool=byzpy_pool(a)), vectors(X)
+    return lambda: run(scheduler.run({"gradients": rows}))
+
+
 def plain_call(a, X):
     """The fastest of the obvious formulations in each library; n-by-n bookkeeping is NumPy's in both."""
     return plain(a, X)[a.op]
@@ -492,6 +551,8 @@ def child(a):
             a.n, a.d = HONEST + BYZANTINE, flat(small_cnn(a.seed)).size
             return [(server_call(a), None)]
         make = {"byzpy": byzpy_call, "byzfl": byzfl_call, "krum": krum_call}.get(a.peer, plain_call)
+        make = {"cnnStep": step_call, "cnnStepChannelsLast": step_call, "pipelineSequential": pipeline_call,
+                "pipelineDataflow": pipeline_call}.get(a.op, make)
         try:
             inputs = [matrix(a, file) for file in a.data.split(os.pathsep)]
             return [(make(a, X), X) for X in inputs]

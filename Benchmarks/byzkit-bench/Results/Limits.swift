@@ -139,12 +139,12 @@ extension RowReport {
   private var trainingVerdicts: [Verdict] {
     let limits: [(row: String, peer: String, limit: Double)] = [
       ("CNN step", "torch", 0.5), ("CNN step", "torch channels_last", 0.6),
-      ("ParameterServer", "byzpy", 0.45), ("ParameterServer", "byzfl", 0.45),
-      ("ParameterServer", "torch", 0.55),
+      ("ParameterServer, 2 cores", "byzpy", 0.45), ("ParameterServer, 2 cores", "byzfl", 0.45),
+      ("ParameterServer, 2 cores", "torch", 0.55),
     ]
     return limits.map { prefix, peer, limit in
       let promise = "\(prefix) <= \(limit)x of \(peer)'s time"
-      guard let row = training.first(where: { $0.row.hasPrefix(prefix) }),
+      guard let row = training.first(where: { $0.isNamed(prefix) }),
         let other = row.peers[peer]
       else { return Verdict(promise, found: "not measured", isKept: nil) }
       let share = row.own.median / other.median
@@ -157,5 +157,13 @@ extension RowReport {
             found: String(format: "%.1f %%", 100 * $0), isKept: $0 <= 0.1)
         }
       }
+  }
+}
+
+extension TrainingResult {
+  /// Whether the row's name begins with the first part and ends with the others, which stand behind commas.
+  fileprivate func isNamed(_ name: String) -> Bool {
+    let parts = name.split(separator: ",")
+    return row.hasPrefix(parts[0]) && row.split(separator: ",").dropFirst() == parts.dropFirst()
   }
 }

@@ -34,7 +34,12 @@ struct TableCommand: AsyncParsableCommand {
 
   func run() async throws {
     let rows = (RowTable.published + RowTable.shapes).filter(isWanted)
-    guard !rows.isEmpty else { throw ValidationError("No row matches --filter \(filter ?? "").") }
+    let trains = ["CNN step", "ParameterServer"].filter {
+      data == nil && (filter == nil || $0.lowercased().contains(filter?.lowercased() ?? ""))
+    }
+    guard !rows.isEmpty || !trains.isEmpty else {
+      throw ValidationError("No row matches --filter \(filter ?? "").")
+    }
     print(Machine.current.description)
     if let warning = Machine.current.warning { print("warning    \(warning)") }
     let environment = try peerEnvironment()
@@ -51,7 +56,21 @@ struct TableCommand: AsyncParsableCommand {
         for result in try await run.measure(on: pools) {
           report.add(result)
           print(result.line)
+          // A run takes long, and its lines may go to a file.
+          fflush(nil)
         }
+      }
+      if trains.contains("CNN step") {
+        report.add(
+          try await TrainingStep(
+            rounds: rounds, environment: environment, scratch: scratch, arithmetic: arithmetic
+          ).measure())
+      }
+      for cores in [1, 2] where trains.contains("ParameterServer") {
+        report.add(
+          try await ServerRounds(
+            rounds: rounds, cores: cores, environment: environment, arithmetic: arithmetic
+          ).measure(on: pools))
       }
     }
     try finish(report)
@@ -114,6 +133,14 @@ extension RowReport {
     peers.sort { (Self.order.firstIndex(of: $0) ?? 9) < (Self.order.firstIndex(of: $1) ?? 9) }
   }
 
+  mutating func add(_ result: TrainingResult) {
+    training.append(result)
+    let others = result.peers.sorted { $0.key < $1.key }.map {
+      "\($0.key) \(ratio($0.value.median / result.own.median))x"
+    }
+    print("\(result.row): \(digits(result.own.median)) ms; \(others.joined(separator: ", "))")
+  }
+
   private static let order = [
     "byzpy", "byzpy thread:2", "byzpy process:2", "byzfl", "torch", "numpy", "krum",
   ]
@@ -144,8 +171,8 @@ extension Rates {
 struct Scratch {
   let url: URL
 
-  init() throws {
-    url = FileManager.default.temporaryDirectory
+  init(in folder: String = NSTemporaryDirectory()) throws {
+    url = URL(fileURLWithPath: folder)
       .appending(path: "byzkit-bench-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
   }
