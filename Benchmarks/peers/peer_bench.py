@@ -742,6 +742,7 @@ def serve(base, rows):
 
 
 def main():
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])     # a caller's threads may block SIGALRM, which ends a child in time
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for k, v in SPEC.items():
         ap.add_argument("--" + k, type=type(v), default=v, choices=PEERS if k == "peer" else None)

@@ -11,6 +11,8 @@ struct PeerEnvironment {
   let folder: URL
   let python: String
   let rows: [PeerRow]
+  /// Whether EPFL's krum can be imported; its cells stay empty if not.
+  let hasKrum: Bool
 
   /// - Throws: ``BenchmarkError/peer(_:)`` that says how to get what is missing.
   init(folder: String, python: String?) throws {
@@ -20,6 +22,7 @@ struct PeerEnvironment {
     self.python = named ?? (FileManager.default.isExecutableFile(atPath: made) ? made : "python3")
     rows = try JSONDecoder().decode(
       [PeerRow].self, from: Data(contentsOf: self.folder.appending(path: "rows.json")))
+    hasKrum = try Self.output(of: [self.python, "-c", "import krum"]).status == 0
     let found = try Self.output(of: [self.python, "-c", "import byzpy, byzfl, torch, numpy"])
     guard found.status == 0 else {
       throw BenchmarkError.peer(
@@ -28,11 +31,6 @@ struct PeerEnvironment {
         default in \(made); name another with --python or BYZKIT_PEERS_PYTHON.
         """)
     }
-  }
-
-  /// Whether EPFL's krum can be imported; its rows are left out if not.
-  func hasKrum() -> Bool {
-    (try? Self.output(of: [python, "-c", "import krum"]).status == 0) ?? false
   }
 
   private static func output(of command: [String]) throws -> (status: Int32, text: String) {

@@ -9,7 +9,7 @@ struct Contestant {
   /// Each gets the input after its predecessor's, so no one finds in the cache what another has just read. One that is slow sits
   /// out some rounds, but for three: `seconds` is what each may use in all.
   static func measure(
-    _ contestants: [Contestant], inputs: Int, rounds: Int, seconds: Double = 8
+    _ contestants: [Contestant], inputs: Int, rounds: Int, seconds: Double = 3
   ) async -> [(times: Times, error: (any Error)?)] {
     var results: [(times: Times, error: (any Error)?)] = contestants.map { _ in
       (Times(perInput: Array(repeating: [], count: inputs)), nil)

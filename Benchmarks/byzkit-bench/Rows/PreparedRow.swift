@@ -51,7 +51,9 @@ struct PreparedRow {
   }
 
   /// Times all ways of calling, the yardstick and the peers in turns.
-  func measure(rounds: Int, peers: [Contestant] = []) async throws -> RowResult {
+  func measure(
+    rounds: Int, seconds: Double = 3, peers: [Contestant] = []
+  ) async throws -> RowResult {
     let clock = ContinuousClock()
     let yardstick = row.yardstickCall()
     let own = ([yardstick] + calls.map(\.call)).map { call in
@@ -64,7 +66,8 @@ struct PreparedRow {
       }
     }
     let (rssAnon, pageFaults) = try await usage()
-    let found = await Contestant.measure(own + peers, inputs: inputs.count, rounds: rounds)
+    let found = await Contestant.measure(
+      own + peers, inputs: inputs.count, rounds: rounds, seconds: seconds)
     for result in found.prefix(own.count) { if let error = result.error { throw error } }
     let timings = found.map { Timing($0.times, slowestInput: row.isSearch) }
     var result = RowResult(

@@ -6,6 +6,7 @@ struct RowRun {
   let row: Row
   let data: [DataKind]
   let rounds: Int
+  let seconds: Double
   let environment: PeerEnvironment?
   let scratch: Scratch
   let arithmetic: Rates
@@ -26,7 +27,7 @@ struct RowRun {
       var results: [RowResult] = []
       for (index, part) in prepared.enumerated() {
         var result = try await part.measure(
-          rounds: rounds, peers: group.contestants(from: index * row.inputs))
+          rounds: rounds, seconds: seconds, peers: group.contestants(from: index * row.inputs))
         result.notes.merge(group.notes) { $1 }
         results.append(result)
       }
@@ -40,7 +41,7 @@ struct RowRun {
     else { return [] }
     let files = try prepared.flatMap { try $0.export(to: folder) }
     return try names.flatMap { name -> [Peer] in
-      if name == "krum", !environment.hasKrum() { return [] }
+      if name == "krum", !environment.hasKrum { return [] }
       let pools = name == "byzpy" ? [nil, "thread:2", "process:2"] : [nil]
       return try pools.map {
         try Peer(name, pool: $0, row: ["row": row.name], data: files, environment: environment)

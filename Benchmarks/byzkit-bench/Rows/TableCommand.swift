@@ -17,6 +17,8 @@ struct TableCommand: AsyncParsableCommand {
   @Option(help: "Only rows whose name contains this.") var filter: String?
   @Option(help: "Only this kind of data: gaussian, alie, offset.") var data: DataKind?
   @Option(help: "Calls of each, fewer of those that are slow.") var rounds = 15
+  @Option(help: "What each may use of a row and kind of data, in seconds, but for three calls.")
+  var seconds = 3.0
   @Flag(help: "Also time ByzPy, ByzFL, torch, NumPy and krum.") var peers = false
   @Option(help: "The Python that has the peers' packages; else BYZKIT_PEERS_PYTHON.") var python:
     String?
@@ -42,6 +44,7 @@ struct TableCommand: AsyncParsableCommand {
     }
     print(Machine.current.description)
     if let warning = Machine.current.warning { print("warning    \(warning)") }
+    fflush(nil)
     let environment = try peerEnvironment()
     let scratch = try Scratch()
     defer { scratch.remove() }
@@ -52,7 +55,7 @@ struct TableCommand: AsyncParsableCommand {
       for row in rows {
         let run = RowRun(
           row: row, data: row.data.filter { data == nil || $0 == data }, rounds: rounds,
-          environment: environment, scratch: scratch, arithmetic: arithmetic)
+          seconds: seconds, environment: environment, scratch: scratch, arithmetic: arithmetic)
         for result in try await run.measure(on: pools) {
           report.add(result)
           print(result.line)
@@ -86,7 +89,7 @@ struct TableCommand: AsyncParsableCommand {
     guard peers else { return nil }
     do {
       let environment = try PeerEnvironment(folder: peersFolder, python: python)
-      if !environment.hasKrum() {
+      if !environment.hasKrum {
         print("peers      krum cannot be imported and is left out: put a checkout on PYTHONPATH")
       }
       return environment
