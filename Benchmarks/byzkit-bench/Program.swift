@@ -10,6 +10,7 @@ enum Program {
     runWorkerIfRequested(RuntimeSubject.registry)
     // A peer that has ended is an error where it is called, not the end of the run.
     signal(SIGPIPE, SIG_IGN)
+    printLineByLine()
     await ByzkitBench.main()
   }
 }

@@ -616,11 +616,11 @@ class Peer:
         return self.answer()
 
     def warm(self):
-        """Call until two in a row agree within 10 %, at most 5 times; return their times or the error."""
+        """Call until two in a row agree within 10 %, at most 5 times or 2 s; return their times or the error."""
         times = []
         while "error" not in (reply := self.ask()):
             times.append(reply["ms"])
-            if len(times) == 5 or len(times) > 1 and abs(times[-1] - times[-2]) <= .1 * min(times[-2:]):
+            if len(times) == 5 or sum(times) > 2000 or len(times) > 1 and abs(times[-1] - times[-2]) <= .1 * min(times[-2:]):
                 return dict(warmup_ms=times)
         return reply
 

@@ -47,7 +47,6 @@ struct Mapped: AsyncParsableCommand {
       result.rssAnonLong = cold.rssAnon
       results.append(result)
       print(result.line)
-      fflush(nil)
     }
     let verdicts = results.verdicts
     print("\n\(results.grid.text)\n\n\(verdicts.grid.text)")

@@ -44,7 +44,6 @@ struct TableCommand: AsyncParsableCommand {
     }
     print(Machine.current.description)
     if let warning = Machine.current.warning { print("warning    \(warning)") }
-    fflush(nil)
     let environment = try peerEnvironment()
     let scratch = try Scratch()
     defer { scratch.remove() }
@@ -59,8 +58,6 @@ struct TableCommand: AsyncParsableCommand {
         for result in try await run.measure(on: pools) {
           report.add(result)
           print(result.line)
-          // A run takes long, and its lines may go to a file.
-          fflush(nil)
         }
       }
       if trains.contains("CNN step") {
