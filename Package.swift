@@ -150,11 +150,14 @@ let package = Package(
         "ByzKit", "ByzLaunch", "ExampleSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Examples/distributed-mnist", swiftSettings: settings),
-    // Speed: every rule beside its yardsticks.
+    // What the machine can do at best.
+    .target(name: "CByzRates", path: "Benchmarks/CByzRates"),
+    // Speed: every rule beside other libraries, floors and yardsticks.
     .executableTarget(
       name: "byzkit-bench",
       dependencies: [
-        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzBLAS", "CByzSystem",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzBLAS", "CByzRates",
+        "CByzSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Benchmarks/byzkit-bench", swiftSettings: settings),
 
@@ -214,6 +217,7 @@ let package = Package(
         "ByzAuthentication", "ByzKit", "ByzKitTool", "ByzLaunch", "ByzRuntime", "ByzTCP",
       ],
       swiftSettings: settings),
+    .testTarget(name: "ByzBenchTests", dependencies: ["byzkit-bench"], swiftSettings: settings),
     .testTarget(
       name: "ExampleTests",
       dependencies: [

@@ -39,7 +39,7 @@ struct Runtime: AsyncParsableCommand {
       }
     }
     print(report.machine.description)
-    print("\n" + (markdown ? report.figures.markdown : report.figures.table))
+    print("\n" + (markdown ? report.figures.grid.markdown : report.figures.grid.text))
     if !report.notes.isEmpty { print("\n" + report.notes.joined(separator: "\n")) }
     if let json {
       let encoder = JSONEncoder()

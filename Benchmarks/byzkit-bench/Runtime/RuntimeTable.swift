@@ -9,25 +9,9 @@ struct RuntimeReport: Codable {
 }
 
 extension [RuntimeFigure] {
-  private static var header: [String] { ["row", "backend", "p50", "p99", "rate", "limit", ""] }
-
-  /// One aligned table.
-  var table: String {
-    let lines = [Self.header] + map(\.cells)
-    let widths = Self.header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-    return lines.map { cells in
-      let padded = cells.indices.map { column in
-        let space = String(repeating: " ", count: widths[column] - cells[column].count)
-        return [0, 1, 6].contains(column) ? cells[column] + space : space + cells[column]
-      }
-      return padded.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
-    }.joined(separator: "\n")
-  }
-
-  /// The same for a document.
-  var markdown: String {
-    let lines = [Self.header, ["---", "---", "--:", "--:", "--:", "--:", "---"]] + map(\.cells)
-    return lines.map { "| \($0.joined(separator: " | ")) |" }.joined(separator: "\n")
+  var grid: Grid {
+    Grid(
+      ["row", "backend", "p50", "p99", "rate", "limit", ""], words: [0, 1, 6], lines: map(\.cells))
   }
 }
 

@@ -1,0 +1,96 @@
+import ByzKit
+import CByzRates
+import Dispatch
+
+/// Measures what the machine can do; the best of several tries counts, so that a floor is not raised by noise.
+struct RateMeasurement {
+  /// The variant that is fastest here, whatever the kernels are told to use.
+  private let level: Int32
+
+  init() {
+    level = KernelVariant.avx512.isAvailable ? 2 : KernelVariant.avx2.isAvailable ? 1 : 0
+  }
+
+  /// Operations per second on one core, for numbers of `size` bytes; the bytes are not known yet.
+  func arithmetic(size: Int) -> Rates {
+    func rate(_ kind: rate_kind) -> Double {
+      best(9) { rate_arithmetic(level, size == 8, kind, 4_000) }
+    }
+    return Rates(
+      bytesRead: .infinity, bytesWritten: .infinity, multiplyAdds: rate(RATE_MULTIPLY_ADD),
+      squaredDifferences: rate(RATE_SQUARED_DIFFERENCE), minMax: rate(RATE_MIN_MAX),
+      transcendentals: rate(RATE_TRANSCENDENTAL))
+  }
+
+  /// Bytes read per second when these inputs take turns.
+  func reading(_ inputs: [UnsafeRawBufferPointer]) -> Double {
+    var next = 0
+    return best(4 * inputs.count) {
+      let input = inputs[next % inputs.count]
+      next += 1
+      return read(input)
+    }
+  }
+
+  /// Bytes written per second to memory of this size that is used again.
+  func writing(_ byteCount: Int) -> Double {
+    let size = max(4096, byteCount / 4096 * 4096)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
+    defer { memory.deallocate() }
+    memory.initializeMemory(as: UInt8.self, repeating: 1, count: size)
+    return [false, true].map { streaming in
+      best(8) {
+        rate_write(level, memory, size, streaming)
+        return Double(size)
+      }
+    }.max() ?? 0
+  }
+
+  /// What two cores gain: in multiply-adds, and in reading halves of these inputs.
+  func gainOfTwo(_ inputs: [UnsafeRawBufferPointer]) -> (arithmetic: Double, memory: Double) {
+    let rounds = 100_000
+    // Both in rounds per second.
+    let one = best(5) {
+      _ = rate_arithmetic(level, false, RATE_MULTIPLY_ADD, rounds)
+      return Double(rounds)
+    }
+    let both = best(5) {
+      DispatchQueue.concurrentPerform(iterations: 2) { _ in
+        _ = rate_arithmetic(level, false, RATE_MULTIPLY_ADD, rounds)
+      }
+      return Double(2 * rounds)
+    }
+    var next = 0
+    let halves = best(4 * inputs.count) {
+      let input = inputs[next % inputs.count]
+      next += 1
+      // Both halves are only read, and outlive the call.
+      nonisolated(unsafe) let bytes = input
+      let half = bytes.count / 2
+      DispatchQueue.concurrentPerform(iterations: 2) { part in
+        _ = read(UnsafeRawBufferPointer(rebasing: part == 0 ? bytes[..<half] : bytes[half...]))
+      }
+      return Double(input.count)
+    }
+    return (both / one, halves / reading(inputs))
+  }
+
+  private func read(_ input: UnsafeRawBufferPointer) -> Double {
+    guard let start = input.baseAddress else { return 0 }
+    let size = input.count / 4096 * 4096
+    _ = rate_read(level, start, size)
+    return Double(size)
+  }
+
+  /// The greatest amount per second of several tries.
+  private func best(_ tries: Int, _ body: () -> Double) -> Double {
+    let clock = ContinuousClock()
+    var best = 0.0
+    for _ in 0..<tries {
+      let start = clock.now
+      let amount = body()
+      best = max(best, amount / ((clock.now - start) / .seconds(1)))
+    }
+    return best
+  }
+}

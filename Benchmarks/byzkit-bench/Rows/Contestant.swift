@@ -1,0 +1,52 @@
+/// Something that is timed in turn with others.
+struct Contestant {
+  let name: String
+  /// Calls it once on the input of this number and returns the seconds that took. An error ends its part, not the others'.
+  let run: (Int) async throws -> Double
+
+  /// The times of all contestants, which take turns on all inputs.
+  ///
+  /// Each gets the input after its predecessor's, so no one finds in the cache what another has just read. One that is slow sits
+  /// out some rounds, but for three: `seconds` is what each may use in all.
+  static func measure(
+    _ contestants: [Contestant], inputs: Int, rounds: Int, seconds: Double = 3
+  ) async -> [(times: Times, error: (any Error)?)] {
+    var results: [(times: Times, error: (any Error)?)] = contestants.map { _ in
+      (Times(perInput: Array(repeating: [], count: inputs)), nil)
+    }
+    var strides: [Int] = []
+    for (k, contestant) in contestants.enumerated() {
+      do {
+        let first = try await contestant.run(k % inputs)
+        let most = max(3, Int(seconds / max(first, 1e-9)))
+        strides.append(max(1, min(rounds / 3, (rounds + most - 1) / most)))
+      } catch {
+        results[k].error = error
+        strides.append(1)
+      }
+    }
+    // Counts without a common factor: everyone sees every input.
+    var step = contestants.count
+    while greatestCommonDivisor(step, inputs) > 1 { step += 1 }
+    var turns = contestants.map { _ in 0 }
+    for round in 0..<rounds {
+      for (k, contestant) in contestants.enumerated()
+      where results[k].error == nil && round % strides[k] == 0 {
+        // Who sits out rounds still goes on to the next input each time.
+        let input =
+          strides[k] == 1 ? (round * step + k) % inputs : (turns[k] + k) % inputs
+        turns[k] += 1
+        do {
+          results[k].times.perInput[input].append(try await contestant.run(input))
+        } catch {
+          results[k].error = error
+        }
+      }
+    }
+    return results
+  }
+}
+
+private func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
+  b == 0 ? a : greatestCommonDivisor(b, a % b)
+}
