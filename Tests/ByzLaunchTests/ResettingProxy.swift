@@ -10,6 +10,7 @@ final class ResettingProxy: Sendable {
   private let lock = NSLock()
   /// Guarded by the lock.
   nonisolated(unsafe) private var sockets: [Int32] = []
+  nonisolated(unsafe) private var isStopped = false
 
   init(to target: Int) throws {
     self.target = UInt16(target)
@@ -25,8 +26,11 @@ final class ResettingProxy: Sendable {
     guard isListening else { throw Failure() }
     port = UInt16(bigEndian: address.sin_port)
     Thread.detachNewThread { [self] in
-      // Ends when the listener is shut down.
-      while case let near = accept(listener, nil, nil), near >= 0 { admit(near) }
+      // A connection that could not be taken is no reason to end.
+      while lock.withLock({ !isStopped }) {
+        let near = accept(listener, nil, nil)
+        if near >= 0 { admit(near) }
+      }
       close(listener)
     }
   }
@@ -46,7 +50,10 @@ final class ResettingProxy: Sendable {
 
   /// Takes no more connections and breaks those there are.
   func stop() {
-    shutdown(listener, Int32(SHUT_RDWR))
+    lock.withLock {
+      isStopped = true
+      shutdown(listener, Int32(SHUT_RDWR))
+    }
     reset()
   }
 
