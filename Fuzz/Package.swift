@@ -45,5 +45,6 @@ let package = Package(
     fuzzer("gzip"),
     internalFuzzer("frame"),
     internalFuzzer("wire-value"),
+    internalFuzzer("message"),
   ]
 )

@@ -163,11 +163,58 @@ def frames():
     yield "above-the-limit", b"\x06" + frame(4, bytes(256), [bytes(465)])
 
 
+def unsigned(number):
+    return b"\x04" + varint(number)
+
+
+def array(*parts):
+    return b"\x09" + varint(len(parts)) + b"".join(parts)
+
+
+def messages():
+    # The first byte chooses the reader: hello, call, invocation, answer, release, checkpoint.
+    hello = {"host": 0, "name": "node-3 (4711)", "types": {"A": 1}, "kernels": "avx2", "blas": "", "requiresSameBits": True}
+    body = value(hello).replace(value("host")[1:] + value(0), value("host")[1:] + unsigned(2**63))
+    yield "hello", b"\x00" + body
+    note = value({"text": "lie", "tensor": tensor([2], 0)})
+    spawn = array(unsigned(1), value("message.Echo"), note)
+    keep = array(unsigned(4), unsigned(1), unsigned(0), value("message.Note"), note)
+    residents = array(array(unsigned(1), unsigned(0)))
+    total = array(
+        unsigned(3),
+        array(value("message.Sum"), value({"input": 0, "resident": 0}), array(value(tensor([2], 0))), residents,
+              value(None), value(None)))
+    shape = {"elementType": "float32", "columns": 2, "count": 2}
+    shift = array(
+        unsigned(3),
+        array(value("message.Shift"), value({"columns": [0, 2], "outputRows": [0, 2], "residents": []}), array(), array(),
+              value({**shape, "count": 1, "zeros": [0]}), value({**shape, "rows": [0, 2]})))
+    put = array(unsigned(5), unsigned(1), value("letters"), unsigned(2), value("lie"))
+    invoke = array(unsigned(2), unsigned(7), value("$s7message4EchoC3addyS2d_SdtYaKFTE"), array(), value([1.0, 2.0]))
+    for name, service in [("spawn", spawn), ("keep", keep), ("shift", shift), ("put", put), ("invoke", invoke)]:
+        yield name, b"\x01" + service
+    yield "several", b"\x01" + array(keep, total, spawn, spawn)
+    yield "add", b"\x02" + array(unsigned(0), array(), value([1.0, 2.0]))
+    yield "fail", b"\x02" + array(unsigned(1), array(), array(value({"number": 3, "reason": "lie"})))
+    yield "echo", b"\x02" + array(unsigned(2), array(value("Swift.String")), array(value("lie")))
+    yield "echo-note", b"\x02" + array(unsigned(2), array(value("message.Note")), array(note))
+    yield "other-target", b"\x02" + array(value("$s7message5OtherC3addyS2d_SdtYaKFTE"), array(), array())
+    for kind, name in enumerate(["message.Refusal", "workerLost", "cancelled", "some.Error"]):
+        failure = {"kind": kind, "name": name, "description": "what happened"}
+        if kind == 0:
+            failure["value"] = value({"number": 3})
+        yield f"failure-{kind}", b"\x03" + value(failure)
+    yield "release", b"\x04" + struct.pack("<2Q", 4096, 2**40)
+    # The target puts the checksum behind it.
+    yield "checkpoint", b"\x05ByzKitCP" + struct.pack("<IIQQQ3f", 1, 0, 5, 0, 3, 1, 2, 3)
+    yield "checkpoint-velocity", b"\x05ByzKitCP" + struct.pack("<IIQQQ4f", 1, 1, 5, 5, 2, 1, 2, 3, 4)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     targets = {
         "npy-header": npy_files(), "npy-tensor": npy_files(), "idx": idx_files(), "gzip": gzip_files(),
-        "frame": frames(), "wire-value": wire_values(),
+        "frame": frames(), "wire-value": wire_values(), "message": messages(),
     }
     for target, files in targets.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

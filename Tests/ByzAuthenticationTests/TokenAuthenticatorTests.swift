@@ -42,6 +42,29 @@ struct TokenAuthenticatorTests {
     #expect(result.clientIsDone && result.serverIsDone)
   }
 
+  @Test("is never satisfied on both sides by 20,000 proofs of which a message was damaged")
+  func damaged() throws {
+    var random = SystemRandomNumberGenerator()
+    for round in 0..<20_000 {
+      var client = TokenAuthenticator(role: .client, token: token)
+      var server = TokenAuthenticator(role: .server, token: token)
+      let victim = round % 4
+      var (message, isDone) = (try unwrap(client.begin()), [false, false])
+      do {
+        for step in 0..<4 {
+          if step == victim { message.damage(&random) }
+          let answer =
+            try step.isMultiple(of: 2) ? server.receive(message) : client.receive(message)
+          if answer.isDone { isDone[step % 2] = true }
+          message = answer.reply ?? []
+        }
+      } catch {
+        #expect((error as? RuntimeError)?.code == .authenticationFailed)
+      }
+      #expect(isDone != [true, true])
+    }
+  }
+
   @Test("lets the client begin")
   func order() {
     var server = TokenAuthenticator(role: .server, token: token)
@@ -192,5 +215,17 @@ struct TokenAuthenticatorTests {
       try server.receive([1, 2] + [UInt8](repeating: 1, count: 32))
     }
     #expect(error?.message.contains("version 2, and this side by 1") == true)
+  }
+}
+
+extension [UInt8] {
+  /// Changes a bit, cuts something off, or puts something behind.
+  fileprivate mutating func damage(_ random: inout SystemRandomNumberGenerator) {
+    switch Int.random(in: 0..<4, using: &random) {
+    case 0: removeLast(.random(in: 1...count, using: &random))
+    case 1: append(.random(in: .min ... .max, using: &random))
+    default:
+      self[.random(in: 0..<count, using: &random)] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+    }
   }
 }

@@ -1,6 +1,7 @@
 import ByzLaunch
 import ByzRuntime
 import ByzTCP
+import ByzTensor
 import Testing
 
 @Suite("Backends by name")
@@ -14,6 +15,37 @@ struct BackendSpecificationTests {
   func roundTrip(text: String) throws {
     #expect(try BackendSpecification(text).description == text)
   }
+
+  @Test("of 10,000 texts put together at random each is refused, or reads back as the same")
+  func invented() {
+    var random = RandomStream(RandomKey(3))
+    for _ in 0..<10_000 {
+      let text = (0..<1 + random.integer(below: 6)).map { _ in
+        Self.pieces[random.integer(below: Self.pieces.count)]
+      }.joined()
+      do throws(RuntimeError) {
+        let list = try BackendSpecification.list(text)
+        let again = list.map(\.description).joined(separator: ",")
+        #expect((try? BackendSpecification.list(again)) == list, "\(text)")
+      } catch {
+        #expect(error.code == .invalidConfiguration, "\(text)")
+      }
+      for name in ["SLURM_JOB_NODELIST", "SLURM_PROCID", "SLURM_NTASKS", "MASTER_ADDR", "RANK"] {
+        var variables = ["SLURM_PROCID": "0", "SLURM_NTASKS": "2", "WORLD_SIZE": "2"]
+        variables[name] = text
+        do throws(RuntimeError) {
+          _ = try LaunchEnvironment(variables: variables, hostName: text)
+        } catch {
+          #expect(error.code == .invalidConfiguration, "\(text)")
+        }
+      }
+    }
+  }
+
+  private static let pieces = [
+    "thread", "process", "tcp://", "ucx://", "a", "host-7", "[", "]", "::", "1", "29000", "65536",
+    "18446744073709551616", "-", "*", ",", ":", ".", " ", "%", "\0", "\u{301}", "½", "9", "gpu",
+  ]
 
   @Test("each part has its place and its count")
   func parts() throws {

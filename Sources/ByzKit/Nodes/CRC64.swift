@@ -2,7 +2,7 @@
 /// all others but for one in 2⁶⁴. Of the nine bytes `123456789` it is 0x995D_C9BB_DF19_39FA.
 ///
 /// It finds accidents, not forgeries.
-enum CRC64 {
+package enum CRC64 {
   /// Eight tables of 256: table k is for a byte that k more bytes follow, so that eight bytes take
   /// eight look-ups that do not wait for each other.
   private static let tables: [UInt64] = {
@@ -20,7 +20,7 @@ enum CRC64 {
   }()
 
   /// The checksum of some bytes.
-  static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+  package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     tables.withUnsafeBufferPointer { tables in
       var crc = UInt64.max
       var offset = 0

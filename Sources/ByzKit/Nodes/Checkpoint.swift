@@ -93,7 +93,8 @@ extension Checkpoint {
     }
   }
 
-  private init(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(CheckpointError) {
+  /// Reads the bytes of a file; `path` is for what is said about them.
+  package init(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(CheckpointError) {
     let head = min(bytes.count, 8)
     guard head > 0, bytes[..<head].elementsEqual(Self.magic[..<head]) else {
       throw CheckpointError(path, .notACheckpoint)
