@@ -1,4 +1,4 @@
-internal import Synchronization
+package import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -21,7 +21,7 @@ package struct Patience: Sendable {
   private static let interruption = Duration.microseconds(250)
 
   /// Until when all threads sleep at once, in nanoseconds of the monotonic clock.
-  static let crowdedUntil = Atomic<Int64>(0)
+  package static let crowdedUntil = Atomic<Int64>(0)
   /// How often in a row a thread was interrupted.
   private static let interruptions = Atomic<Int64>(0)
 

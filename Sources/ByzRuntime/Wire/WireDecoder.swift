@@ -72,7 +72,7 @@ final class DecodingNode: Decoder {
   }
 
   func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
-    guard case .array(let elements) = value else { throw mismatch([WireValue].self) }
+    guard let elements = value.elements else { throw mismatch([WireValue].self) }
     return UnkeyedDecoder(node: self, elements: elements)
   }
 
@@ -120,6 +120,12 @@ struct DecodingField {
       let value = numbers({ if case .int(let number) = $0 { Int(exactly: number) } else { nil } })
         as? Value
     {
+      return value
+    }
+    if type == [Double].self, case .doubles(let numbers) = value, let value = numbers as? Value {
+      return value
+    }
+    if type == [Float].self, case .floats(let numbers) = value, let value = numbers as? Value {
       return value
     }
     if type == [Double].self,
@@ -205,7 +211,7 @@ extension WireValue {
     case .double: "a number in double precision"
     case .string: "text"
     case .bytes: "bytes"
-    case .array: "an array"
+    case .array, .doubles, .floats: "an array"
     case .map: "a map"
     }
   }

@@ -59,7 +59,7 @@ final class EncodingRun {
     of value: Value, depth: Int, path: @autoclosure () -> [any CodingKey]
   ) throws -> WireValue? {
     let tree = WireValue(directly: value)
-    if case .array = tree, depth >= maximumDepth { throw tooDeep(path()) }
+    if depth >= maximumDepth, tree?.isArray == true { throw tooDeep(path()) }
     return tree
   }
 
@@ -203,9 +203,9 @@ extension WireValue {
     } else if Value.self == [Int].self, let value = value as? [Int] {
       self = .array(value.map { .int(Int64($0)) })
     } else if Value.self == [Double].self, let value = value as? [Double] {
-      self = .array(value.map(WireValue.double))
+      self = .doubles(value)
     } else if Value.self == [Float].self, let value = value as? [Float] {
-      self = .array(value.map(WireValue.float))
+      self = .floats(value)
     } else {
       return nil
     }

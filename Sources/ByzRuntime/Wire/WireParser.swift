@@ -62,6 +62,11 @@ private struct WireParser {
     case .bytes: return .bytes(Array(try run()))
     case .array: return .array(try elements(depth: depth + 1))
     case .map: return .map(try entries(depth: depth + 1))
+    case .doubles:
+      return .doubles(
+        try numbers(depth: depth + 1) { Double(bitPattern: UInt64(littleEndian: $0)) })
+    case .floats:
+      return .floats(try numbers(depth: depth + 1) { Float(bitPattern: UInt32(littleEndian: $0)) })
     }
   }
 
@@ -72,6 +77,23 @@ private struct WireParser {
     values.reserveCapacity(min(count, Self.trusted))
     for _ in 0..<count { values.append(try value(depth: depth)) }
     return values
+  }
+
+  private mutating func numbers<Bits: FixedWidthInteger & BitwiseCopyable, Number>(
+    depth: Int, _ number: (Bits) -> Number
+  ) throws(RuntimeError) -> [Number] {
+    let size = MemoryLayout<Bits>.size
+    let count = try count(ofItemsOfAtLeast: size, depth: depth)
+    try take(count * size)
+    defer { position += count * size }
+    return [Number](unsafeUninitializedCapacity: count) { numbers, initialized in
+      for i in 0..<count {
+        numbers.initializeElement(
+          at: i, to: number(bytes.loadUnaligned(fromByteOffset: position + i * size, as: Bits.self))
+        )
+      }
+      initialized = count
+    }
   }
 
   private mutating func entries(depth: Int) throws(RuntimeError) -> [WireValue.Entry] {

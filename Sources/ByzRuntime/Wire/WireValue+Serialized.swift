@@ -35,6 +35,12 @@ extension WireValue {
       bytes.append(.array)
       bytes.append(varint: UInt64(values.count))
       for value in values { value.append(to: &bytes) }
+    case .doubles(let numbers):
+      bytes.append(.doubles)
+      bytes.append(littleEndian: numbers, \.bitPattern)
+    case .floats(let numbers):
+      bytes.append(.floats)
+      bytes.append(littleEndian: numbers, \.bitPattern)
     case .map(let entries):
       bytes.append(.map)
       bytes.append(varint: UInt64(entries.count))
@@ -61,6 +67,18 @@ extension [UInt8] {
 
   fileprivate mutating func append(littleEndian value: some FixedWidthInteger & BitwiseCopyable) {
     Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+  }
+
+  /// The number of numbers, and each of them.
+  fileprivate mutating func append<Number: BitwiseCopyable, Bits: FixedWidthInteger>(
+    littleEndian numbers: [Number], _ bits: (Number) -> Bits
+  ) {
+    append(varint: UInt64(numbers.count))
+    #if _endian(little)
+      numbers.withUnsafeBytes { append(contentsOf: $0) }
+    #else
+      for number in numbers { append(littleEndian: bits(number)) }
+    #endif
   }
 
   fileprivate mutating func append(text: String) {

@@ -21,6 +21,10 @@ package enum WireValue: Hashable, Sendable {
   case bytes([UInt8])
   /// Values in order.
   case array([WireValue])
+  /// Numbers of an array in double precision, with all their bits.
+  case doubles([Double])
+  /// Numbers of an array in single precision, with all their bits.
+  case floats([Float])
   /// Values with names, in the order in which they were written; no name comes twice.
   case map([Entry])
 
@@ -41,6 +45,23 @@ package enum WireValue: Hashable, Sendable {
     return entries.first { $0.key == key }?.value
   }
 
+  var isArray: Bool {
+    switch self {
+    case .array, .doubles, .floats: true
+    default: false
+    }
+  }
+
+  /// The values of an array, however they are written.
+  var elements: [WireValue]? {
+    switch self {
+    case .array(let values): values
+    case .doubles(let numbers): numbers.map(WireValue.double)
+    case .floats(let numbers): numbers.map(WireValue.float)
+    default: nil
+    }
+  }
+
   /// The byte before a value that says what follows.
   enum Tag: UInt8 {
     case null = 0
@@ -54,6 +75,8 @@ package enum WireValue: Hashable, Sendable {
     case bytes = 8
     case array = 9
     case map = 10
+    case doubles = 11
+    case floats = 12
   }
 }
 

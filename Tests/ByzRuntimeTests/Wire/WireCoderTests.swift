@@ -192,6 +192,11 @@ struct WireCoderTests {
     }
     #expect(decoding([Int].self, .array([.int(1), .unsigned(2)])) == nil)
     #expect(decoding([Double].self, .array([.double(1), .float(2)])) == nil)
+    #expect(decoding([Double].self, .floats([1, 2])) == nil)
+    #expect(decoding([Float].self, .floats([1])) == nil)
+    #expect(decoding([Float].self, .doubles([1])) != nil)
+    #expect(decoding([Int].self, .doubles([1])) != nil)
+    #expect(decoding(Set<Double>.self, .doubles([1, 2])) == nil)
     if case .typeMismatch(_, let context) = decoding([Int].self, .array([.int(1), .double(2)])) {
       #expect(context.codingPath.map(\.stringValue) == ["Index 1"])
     } else {

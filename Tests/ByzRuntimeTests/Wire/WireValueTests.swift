@@ -28,6 +28,9 @@ struct WireValueTests {
     (.array([]), [9, 0]),
     (.array([.null, .array([.bool(true)])]), [9, 2, 0, 9, 1, 2]),
     (.map([]), [10, 0]),
+    (.doubles([]), [11, 0]),
+    (.doubles([1, -2]), [11, 2, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 0, 0, 0, 0, 0, 0, 0, 0xC0]),
+    (.floats([1]), [12, 1, 0, 0, 0x80, 0x3F]),
     (
       .map([.init(key: "b", value: .null), .init(key: "", value: .int(3))]),
       [10, 2, 1, 0x62, 0, 0, 3, 6]
@@ -70,7 +73,7 @@ struct WireValueTests {
   @Test(
     "refuses bytes that are not the one form of a value",
     arguments: [
-      (bytes: [11], part: "no tag"),
+      (bytes: [13], part: "no tag"),
       (bytes: [255], part: "no tag"),
       (bytes: [4, 0x80, 0], part: "needless"),
       (bytes: [3, 0xFF, 0x80, 0], part: "needless"),
@@ -155,7 +158,7 @@ struct WireValueTests {
 extension Draws {
   /// A random tree; what is compared has no NaN.
   mutating func tree(depth: Int) -> WireValue {
-    switch below(depth == 0 ? 8 : 12) {
+    switch below(depth == 0 ? 8 : 14) {
     case 0: .null
     case 1: .bool(next() % 2 == 0)
     case 2: .int(Int64(bitPattern: next()) >> Int64(below(64)))
@@ -164,6 +167,8 @@ extension Draws {
     case 5: .double(Double(Int64(bitPattern: next())) / 3)
     case 6: .string(text())
     case 7: .bytes(bytes(below(20)))
+    case 12: .doubles((0..<below(5)).map { _ in Double(Int64(bitPattern: next())) })
+    case 13: .floats((0..<below(5)).map { _ in Float(Int64(bitPattern: next())) })
     case 8, 9: .array((0..<below(6)).map { _ in tree(depth: depth - 1) })
     default:
       .map(
