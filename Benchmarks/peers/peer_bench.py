@@ -218,8 +218,12 @@ def pipeline_call(a, X):
     from byzpy.aggregators.coordinate_wise import CoordinateWiseMedian
     from byzpy.engine.graph.graph import ComputationGraph, GraphInput, GraphNode
     from byzpy.engine.graph.operator import Operator
-    from byzpy.engine.graph.parallel_scheduler import ParallelScheduler
-    from byzpy.engine.graph.scheduler import NodeScheduler
+    from byzpy.engine.graph.scheduler import NodeScheduler as kind
+    if a.op == "pipelineDataflow":                     # on the package index there is none yet
+        try:
+            from byzpy.engine.graph.parallel_scheduler import ParallelScheduler as kind
+        except ImportError:
+            raise NotImplementedError(f"byzpy {metadata.version('byzpy')} has no ParallelScheduler") from None
 
     def prepare(rows):
         prepared = []
@@ -243,7 +247,6 @@ def pipeline_call(a, X):
                   GraphNode(name=f"median {k}", op=CoordinateWiseMedian(chunk_size=a.chunk),
                             inputs={"gradients": f"prepare {k}"})]
     graph = ComputationGraph(nodes=nodes, outputs=[f"median {k}" for k in range(4)])
-    kind = NodeScheduler if a.op == "pipelineSequential" else ParallelScheduler
     scheduler, rows = kind(graph, pool=byzpy_pool(a)), vectors(X)
     return lambda: run(scheduler.run({"gradients": rows}))
 

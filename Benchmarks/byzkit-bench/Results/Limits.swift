@@ -3,7 +3,7 @@ import Foundation
 extension RowReport {
   /// Every promise about the rows, on Gaussian data unless it says otherwise.
   package var verdicts: [Verdict] {
-    speed + floors + yardsticks + pools + trainingVerdicts
+    answers + speed + floors + yardsticks + pools + trainingVerdicts
   }
 
   private var published: [RowResult] { results.filter(\.isPublished) }
@@ -15,6 +15,14 @@ extension RowReport {
   }
   private var isSearch: (RowResult) -> Bool {
     { $0.row.hasPrefix("MDA") || $0.row.hasPrefix("SMEA") }
+  }
+
+  private var answers: [Verdict] {
+    [
+      Verdict(
+        "every answer is that of the plain computation, with the same bits in every way of calling",
+        each: results.map { ("\($0.row) (\($0.data.rawValue))", $0.wrong ?? "", $0.wrong == nil) })
+    ]
   }
 
   // MARK: Beside peers

@@ -18,14 +18,15 @@ package struct RowReport: Sendable {
   package var ownGrid: Grid {
     let ways = Way.allCases.dropFirst(2)
     var grid = Grid(
-      ["row", "data", "ms", "min", "into", "floor", "x", "bound by"] + ways.map(\.rawValue)
-        + ["RssAnon MiB", "faults"], words: [0, 1, 7])
+      ["row", "data", "ms", "min", "into", "floor", "x", "min x", "bound by"] + ways.map(\.rawValue)
+        + ["RssAnon MiB", "faults"], words: [0, 1, 8])
     for result in results where result.isPublished {
       let cells =
         [
           result.row, result.data.rawValue, digits(result.own.median), digits(result.own.minimum),
           digits(result.ways[.into]?.median), digits(result.floor.seconds),
-          ratio(result.floorRatio), result.floor.bound.rawValue,
+          ratio(result.floorRatio), ratio(result.own.minimum / result.floor.seconds),
+          result.floor.bound.rawValue,
         ] + ways.map { digits(result.ways[$0]?.median) }
       grid.lines.append(
         cells + [String(format: "%.1f", result.rssAnonMiB), String(Int(result.pageFaults))])

@@ -15,6 +15,8 @@ package struct RowResult: Sendable {
   package var peers: [String: Timing] = [:]
   /// Why a peer has no time.
   package var notes: [String: String] = [:]
+  /// Why its answer is not what it should be.
+  package var wrong: String?
   /// What two cores gain over one in what bounds the row.
   package var gainOfTwo: Double
   /// Anonymous memory that a call into new memory needs, its output included.

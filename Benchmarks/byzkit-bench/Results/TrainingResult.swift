@@ -2,7 +2,7 @@
 package struct TrainingResult: Sendable {
   package var row: String
   package var own: Timing
-  /// On one core.
+  /// On as many cores as the row has.
   package var floor: Floor
   /// The share of the time that is spent on aggregation; nil where there is none.
   package var aggregation: Double?

@@ -19,16 +19,18 @@ struct RowRun {
       }
       let starting = try startPeers(prepared, in: folder)
       // The peers warm up in the meantime.
-      var failure: (any Error)?
-      do { for part in prepared { try await part.check() } } catch { failure = error }
+      var wrong: [DataKind: String] = [:]
+      for (kind, part) in zip(data, prepared) {
+        do { try await part.check() } catch { wrong[kind] = "\(error)" }
+      }
       let group = PeerGroup(starting)
       defer { group.stop() }
-      if let failure { throw failure }
       var results: [RowResult] = []
       for (index, part) in prepared.enumerated() {
         var result = try await part.measure(
           rounds: rounds, seconds: seconds, peers: group.contestants(from: index * row.inputs))
         result.notes.merge(group.notes) { $1 }
+        result.wrong = wrong[data[index]]
         results.append(result)
       }
       return results

@@ -58,6 +58,7 @@ struct TableCommand: AsyncParsableCommand {
         for result in try await run.measure(on: pools) {
           report.add(result)
           print(result.line)
+          if let wrong = result.wrong { print("WRONG: \(wrong)") }
         }
       }
       if trains.contains("CNN step") {
@@ -118,6 +119,8 @@ struct TableCommand: AsyncParsableCommand {
       try text.write(toFile: markdown, atomically: true, encoding: .utf8)
     }
     if let svg { try report.chart.svg.write(toFile: svg, atomically: true, encoding: .utf8) }
+    // A wrong answer is never fast.
+    if report.results.contains(where: { $0.wrong != nil }) { throw ExitCode.failure }
     if check, verdicts.contains(where: { $0.isKept == false }) { throw ExitCode.failure }
   }
 }

@@ -39,11 +39,11 @@ struct ServerRounds {
     let timings = found.map { Timing($0.times) }
     let input = try Input(
       .gaussian, n: Self.honest + Self.f, d: 421_642, f: 0, seed: 0, isShared: false)
-    var result = TrainingResult(
-      row: name, own: timings[0],
-      floor: arithmetic.reading([input]).floor(
-        of: Floors.parameterServerRound(
-          honest: Self.honest, f: Self.f, q: Self.q, images: Self.batch)))
+    var floor = arithmetic.reading([input]).floor(
+      of: Floors.parameterServerRound(
+        honest: Self.honest, f: Self.f, q: Self.q, images: Self.batch))
+    floor.seconds /= Double(cores)
+    var result = TrainingResult(row: name, own: timings[0], floor: floor)
     result.aggregation = timings[own.count].median / timings[0].median
     if cores == 1 {
       result.pools = Dictionary(uniqueKeysWithValues: zip(ways, timings).dropFirst())
