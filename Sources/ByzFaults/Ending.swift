@@ -45,7 +45,7 @@ extension FaultRun {
     }
     do {
       let vectors = (0..<5).map { Tensor<Float>(repeating: Float($0), shape: [8]) }
-      _ = try await Median().aggregate(vectors, on: pool)
+      _ = try await Median().aggregate(vectors, on: pool, chunkSize: 8)
       throw FaultFailure("Vectors were aggregated though no worker is left.")
     } catch let error as RuntimeError {
       try typed(error, among: [.noCapableWorker])

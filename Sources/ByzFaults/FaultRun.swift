@@ -158,7 +158,7 @@ final class FaultRun: Sendable {
     func check(_ rule: some Aggregator) async throws {
       let expected = try rule.aggregate(vectors)
       do {
-        let result = try await rule.aggregate(vectors, on: pool)
+        let result = try await rule.aggregate(vectors, on: pool, chunkSize: 1_000)
         guard result.bits == expected.bits else {
           throw FaultFailure("\(rule.name) has other bits on the pool.")
         }

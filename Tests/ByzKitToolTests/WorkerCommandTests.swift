@@ -57,7 +57,7 @@ struct WorkerCommandTests {
   ) async throws {
     let workers = try WorkerConfiguration.parsing("\(address)*2", options: options)
     let pooled = try await withActorPool(workers, registry: .byzKit) {
-      try await Median().aggregate(vectors, on: $0)
+      try await Median().aggregate(vectors, on: $0, chunkSize: 256)
     }
     #expect(try pooled == Median().aggregate(vectors), sourceLocation: sourceLocation)
   }

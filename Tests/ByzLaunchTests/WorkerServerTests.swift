@@ -69,7 +69,7 @@ struct WorkerServerTests {
   private func expectMedian(
     on pool: ActorPool, sourceLocation: SourceLocation = #_sourceLocation
   ) async throws {
-    let pooled = try await Median().aggregate(Self.vectors, on: pool)
+    let pooled = try await Median().aggregate(Self.vectors, on: pool, chunkSize: 256)
     let direct = try Median().aggregate(Self.vectors)
     #expect(pooled == direct, sourceLocation: sourceLocation)
   }

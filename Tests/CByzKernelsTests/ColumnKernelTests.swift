@@ -149,8 +149,11 @@ private func mean(_ values: ArraySlice<Double>) -> Double {
 
 private func nearestMean(_ column: [Double], f: Int, as type: Element) -> Double {
   let (a, b) = middle(sorted(column))!
-  let median = type.rounded((a + b) / 2)
-  let distance = column.map { $0.isFinite ? type.rounded(abs($0 - median)) : .infinity }
+  // To the exact median, which no value is beyond: the mean of the distances to the two middle values.
+  let distance = column.map { x in
+    x.isFinite
+      ? type.rounded((type.rounded(abs(x - a)) + type.rounded(abs(x - b))) / 2) : .infinity
+  }
   let rows = column.indices.sorted { (distance[$0], $0) < (distance[$1], $1) }
   return mean(rows.prefix(column.count - f).map { column[$0] }[...])
 }

@@ -116,7 +116,7 @@ struct RuleRun {
 
   /// Measures with the help of the context's workers and decides.
   func decide(in context: OperatorContext) async throws -> Combination {
-    guard let measurement = rule.measurement else { return try decide([]) }
+    guard let measurement = rule.measurement, !isSmall(context) else { return try decide() }
     let chunks = MeasurementChunks(measurement, rows: rows).ranges
     let perSubtask = context.columns(perSubtaskOf: rows.columns)
     let group = max(1, perSubtask / (chunks.first?.count ?? 1))
@@ -129,6 +129,15 @@ struct RuleRun {
     return try decide(parts.joined())
   }
 
+  /// Whether the way to a worker and back takes longer than the work, of which the caller has not asked for parts.
+  private func isSmall(_ context: OperatorContext) -> Bool {
+    context.chunkSize == nil
+      && rows.count * rows.columns * rows.elementType.byteCount < Self.splitThreshold
+  }
+
+  /// 1 MiB is read in less than 0.1 ms.
+  private static let splitThreshold = 1 << 20
+
   /// Writes the output in the calling thread.
   func apply(_ combination: Combination, into out: OutputRows) {
     combination.apply(to: rows, columns: 0..<rows.columns, into: out)
@@ -138,6 +147,7 @@ struct RuleRun {
   func apply(_ combination: Combination, into out: OutputRows, in context: OperatorContext)
     async throws
   {
+    if isSmall(context) { return apply(combination, into: out) }
     let length = context.columns(perSubtaskOf: rows.columns)
     let subtasks = stride(from: 0, to: rows.columns, by: length).map {
       CombineSubtask(combination: combination, range: $0..<min($0 + length, rows.columns))

@@ -116,6 +116,11 @@ struct DecodingField {
     if type == [UInt8].self, case .bytes(let bytes) = value, let value = bytes as? Value {
       return value
     }
+    if type == [Int].self, case .ints(let numbers) = value,
+      let value = numbers.map(Int.init(truncatingIfNeeded:)) as? Value
+    {
+      return value
+    }
     if type == [Int].self,
       let value = numbers({ if case .int(let number) = $0 { Int(exactly: number) } else { nil } })
         as? Value
@@ -211,7 +216,7 @@ extension WireValue {
     case .double: "a number in double precision"
     case .string: "text"
     case .bytes: "bytes"
-    case .array, .doubles, .floats: "an array"
+    case .array, .doubles, .floats, .ints: "an array"
     case .map: "a map"
     }
   }

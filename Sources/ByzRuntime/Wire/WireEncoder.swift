@@ -201,7 +201,7 @@ extension WireValue {
     } else if Value.self == [UInt8].self, let value = value as? [UInt8] {
       self = .bytes(value)
     } else if Value.self == [Int].self, let value = value as? [Int] {
-      self = .array(value.map { .int(Int64($0)) })
+      self = .ints(value.map(Int64.init))
     } else if Value.self == [Double].self, let value = value as? [Double] {
       self = .doubles(value)
     } else if Value.self == [Float].self, let value = value as? [Float] {

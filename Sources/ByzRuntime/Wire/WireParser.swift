@@ -67,6 +67,7 @@ private struct WireParser {
         try numbers(depth: depth + 1) { Double(bitPattern: UInt64(littleEndian: $0)) })
     case .floats:
       return .floats(try numbers(depth: depth + 1) { Float(bitPattern: UInt32(littleEndian: $0)) })
+    case .ints: return .ints(try numbers(depth: depth + 1) { Int64(littleEndian: $0) })
     }
   }
 

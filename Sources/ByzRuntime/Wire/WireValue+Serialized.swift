@@ -41,6 +41,9 @@ extension WireValue {
     case .floats(let numbers):
       bytes.append(.floats)
       bytes.append(littleEndian: numbers, \.bitPattern)
+    case .ints(let numbers):
+      bytes.append(.ints)
+      bytes.append(littleEndian: numbers, \.self)
     case .map(let entries):
       bytes.append(.map)
       bytes.append(varint: UInt64(entries.count))

@@ -23,6 +23,8 @@ package enum WireValue: Hashable, Sendable {
   case array([WireValue])
   /// Numbers of an array in double precision, with all their bits.
   case doubles([Double])
+  /// Numbers of an array of a signed type.
+  case ints([Int64])
   /// Numbers of an array in single precision, with all their bits.
   case floats([Float])
   /// Values with names, in the order in which they were written; no name comes twice.
@@ -47,7 +49,7 @@ package enum WireValue: Hashable, Sendable {
 
   var isArray: Bool {
     switch self {
-    case .array, .doubles, .floats: true
+    case .array, .doubles, .floats, .ints: true
     default: false
     }
   }
@@ -58,6 +60,7 @@ package enum WireValue: Hashable, Sendable {
     case .array(let values): values
     case .doubles(let numbers): numbers.map(WireValue.double)
     case .floats(let numbers): numbers.map(WireValue.float)
+    case .ints(let numbers): numbers.map(WireValue.int)
     default: nil
     }
   }
@@ -77,6 +80,7 @@ package enum WireValue: Hashable, Sendable {
     case map = 10
     case doubles = 11
     case floats = 12
+    case ints = 13
   }
 }
 

@@ -31,6 +31,7 @@ struct WireValueTests {
     (.doubles([]), [11, 0]),
     (.doubles([1, -2]), [11, 2, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 0, 0, 0, 0, 0, 0, 0, 0xC0]),
     (.floats([1]), [12, 1, 0, 0, 0x80, 0x3F]),
+    (.ints([-1, 2]), [13, 2] + Array(repeating: 0xFF, count: 8) + [2, 0, 0, 0, 0, 0, 0, 0]),
     (
       .map([.init(key: "b", value: .null), .init(key: "", value: .int(3))]),
       [10, 2, 1, 0x62, 0, 0, 3, 6]
@@ -73,7 +74,7 @@ struct WireValueTests {
   @Test(
     "refuses bytes that are not the one form of a value",
     arguments: [
-      (bytes: [13], part: "no tag"),
+      (bytes: [14], part: "no tag"),
       (bytes: [255], part: "no tag"),
       (bytes: [4, 0x80, 0], part: "needless"),
       (bytes: [3, 0xFF, 0x80, 0], part: "needless"),
@@ -158,7 +159,7 @@ struct WireValueTests {
 extension Draws {
   /// A random tree; what is compared has no NaN.
   mutating func tree(depth: Int) -> WireValue {
-    switch below(depth == 0 ? 8 : 14) {
+    switch below(depth == 0 ? 8 : 15) {
     case 0: .null
     case 1: .bool(next() % 2 == 0)
     case 2: .int(Int64(bitPattern: next()) >> Int64(below(64)))
@@ -168,6 +169,7 @@ extension Draws {
     case 6: .string(text())
     case 7: .bytes(bytes(below(20)))
     case 12: .doubles((0..<below(5)).map { _ in Double(Int64(bitPattern: next())) })
+    case 14: .ints((0..<below(5)).map { _ in Int64(bitPattern: next()) })
     case 13: .floats((0..<below(5)).map { _ in Float(Int64(bitPattern: next())) })
     case 8, 9: .array((0..<below(6)).map { _ in tree(depth: depth - 1) })
     default:
