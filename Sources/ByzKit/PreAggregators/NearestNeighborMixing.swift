@@ -30,7 +30,7 @@ public struct NearestNeighborMixing: PreAggregator {
     _ = try geometry.finiteIndices(discardingAtMost: f)
     let n = geometry.n
     let nearest = (0..<n).map { i in
-      geometry.isFinite(i) ? (0..<n).lowest(n - f) { geometry.squaredDistance(i, $0) } : []
+      geometry.isFinite(i) ? (0..<n).lowestSet(n - f) { geometry.squaredDistance(i, $0) } : []
     }
     return .means(of: nearest, overlapping: true)
   }

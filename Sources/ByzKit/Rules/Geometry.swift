@@ -76,3 +76,52 @@ extension Sequence where Element == Int {
     map { (key($0), $0) }.sorted { $0 < $1 }.prefix(count).map(\.1)
   }
 }
+
+extension Range<Int> {
+  /// The `count` numbers of smallest key, in ascending order; of equal keys the lower numbers. Takes time in proportion to the range,
+  /// where sorting would take many times as long.
+  package func lowestSet(_ count: Int, by key: (Int) -> Double) -> [Int] {
+    guard count < self.count else { return Array(self) }
+    guard count > 0 else { return [] }
+    let keys = map(key)
+    let limit = keys.value(ofRank: count - 1)
+    // Those at the limit that there is room for.
+    var room = count - keys.count { $0 < limit }
+    return filter { i in
+      let key = keys[i - lowerBound]
+      if key == limit { room -= 1 }
+      return key < limit || (key == limit && room >= 0)
+    }
+  }
+}
+
+extension [Double] {
+  /// The value that would be at a position if they were sorted: Hoare's selection. None of them is NaN.
+  fileprivate func value(ofRank rank: Int) -> Double {
+    var copy = self
+    return copy.withUnsafeMutableBufferPointer { values in
+      var (low, high) = (0, values.count - 1)
+      while low < high {
+        let (a, b, c) = (values[low], values[(low + high) / 2], values[high])
+        let pivot = Swift.max(Swift.min(a, b), Swift.min(Swift.max(a, b), c))
+        var (i, k) = (low, high)
+        while i <= k {
+          while values[i] < pivot { i += 1 }
+          while values[k] > pivot { k -= 1 }
+          if i <= k {
+            values.swapAt(i, k)
+            (i, k) = (i + 1, k - 1)
+          }
+        }
+        if rank <= k {
+          high = k
+        } else if rank >= i {
+          low = i
+        } else {
+          break
+        }
+      }
+      return values[rank]
+    }
+  }
+}
