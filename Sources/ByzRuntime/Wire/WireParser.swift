@@ -85,6 +85,8 @@ private struct WireParser {
   ) throws(RuntimeError) -> [Number] {
     let size = MemoryLayout<Bits>.size
     let count = try count(ofItemsOfAtLeast: size, depth: depth)
+    // The array that all empty ones share must not be written.
+    guard count > 0 else { return [] }
     try take(count * size)
     defer { position += count * size }
     return [Number](unsafeUninitializedCapacity: count) { numbers, initialized in
