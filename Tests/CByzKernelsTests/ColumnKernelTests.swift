@@ -37,7 +37,7 @@ struct ColumnKernelTests {
     for f in Set([0, n / 8, (n - 1) / 2, 3 * n / 4, n - 1]) {
       for table in tables(n, .normal, .ties, .offset) {
         table.expect({ byz_mean_around_median($0, $1, n, f, $2, $3, $4) }) {
-          nearestMean($0, f: f, as: table.type)
+          nearestMean($0, f: f)
         }
       }
     }
@@ -61,7 +61,7 @@ struct ColumnKernelTests {
     for table in tables(n, .nonFinite) {
       table.expect({ byz_mean_around_median($0, $1, n, f, $2, $3, $4) }) { column in
         let bad = column.count { !$0.isFinite }
-        return bad > f ? .nan : nearestMean(column, f: f, as: table.type)
+        return bad > f ? .nan : nearestMean(column, f: f)
       }
     }
   }
@@ -147,12 +147,11 @@ private func mean(_ values: ArraySlice<Double>) -> Double {
   values.reduce(0, +) / Double(values.count)
 }
 
-private func nearestMean(_ column: [Double], f: Int, as type: Element) -> Double {
+private func nearestMean(_ column: [Double], f: Int) -> Double {
   let (a, b) = middle(sorted(column))!
   // To the exact median, which no value is beyond: the mean of the distances to the two middle values.
   let distance = column.map { x in
-    x.isFinite
-      ? type.rounded((type.rounded(abs(x - a)) + type.rounded(abs(x - b))) / 2) : .infinity
+    x.isFinite ? (abs(x - a) + abs(x - b)) / 2 : .infinity
   }
   let rows = column.indices.sorted { (distance[$0], $0) < (distance[$1], $1) }
   return mean(rows.prefix(column.count - f).map { column[$0] }[...])

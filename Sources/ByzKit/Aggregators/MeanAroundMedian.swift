@@ -5,8 +5,7 @@
 /// ```
 ///
 /// - Tolerates: `0 ≤ 2f < n`.
-/// - Ties: equal distances go to the lowest index; they are compared in the vectors' own precision, where distances that differ by less
-///   than its rounding can be in either order. The median of even n is the mean of the two middle values.
+/// - Ties: equal distances, compared in double precision, go to the lowest index. The median of even n is the mean of the two middle values.
 /// - Non-finite: a NaN or infinite value is infinitely far from the median; with more than f of them in a coordinate
 ///   the result is not finite there.
 /// - Complexity: O(n log² n · d) comparisons, O(1) memory beside input and output for n ≤ 64.
