@@ -12,6 +12,7 @@ struct Runtime: AsyncParsableCommand {
       """)
 
   @Option(help: "Turns of each row.") var rounds = 40
+  @Option(help: "Only rows of which \"row, backend\" contains this; not the peers.") var filter: String?
   @Flag(help: "Print the table for a document.") var markdown = false
   @Option(help: "Where to write all figures, as JSON.") var json: String?
   @Option(help: "The Python to time byzpy and ray with, where it has them.")
@@ -28,10 +29,10 @@ struct Runtime: AsyncParsableCommand {
   func run() async throws {
     var report = RuntimeReport(machine: .current, figures: [], notes: [])
     report.figures = try await RuntimeServerProcess.run { server in
-      let rows = RuntimeRows(server: server, rounds: rounds)
+      let rows = RuntimeRows(server: server, rounds: rounds, filter: filter)
       return try await rows.calls() + rows.tensors() + rows.subtasks() + rows.starts()
     }
-    for script in ["byzpy_actors.py", "ray_actors.py"] {
+    for script in filter == nil ? ["byzpy_actors.py", "ray_actors.py"] : [] {
       do {
         report.figures += try RuntimePeers.figures(of: "\(peers)/\(script)", python: python)
       } catch {

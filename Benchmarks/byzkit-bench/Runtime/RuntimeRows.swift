@@ -8,6 +8,8 @@ import Foundation
 struct RuntimeRows {
   let server: RuntimeServerProcess
   let rounds: Int
+  /// What "row, backend" must contain; nil for every row.
+  let filter: String?
 
   /// The same calls on every backend: one caller, and 32 at once.
   func calls() async throws -> [RuntimeFigure] {
@@ -30,7 +32,7 @@ struct RuntimeRows {
               guard try await actor.add(1, 2) == 3 else { throw BenchmarkError.server(backend) }
             }))
       }
-      var figures = try await RuntimeContestant.measure(contestants, rounds: rounds)
+      var figures = try await measure(contestants)
       let (callers, callsOfEach) = (32, 50)
       let crowds = actors.map { backend, actor in
         RuntimeContestant(
@@ -45,7 +47,7 @@ struct RuntimeRows {
             }
           })
       }
-      figures += try await RuntimeContestant.measure(crowds, rounds: rounds)
+      figures += try await measure(crowds)
       return figures
     }
   }
@@ -81,7 +83,7 @@ struct RuntimeRows {
             })
         }
       }
-      return try await RuntimeContestant.measure(contestants, rounds: rounds)
+      return try await measure(contestants)
     }
   }
 
@@ -99,7 +101,7 @@ struct RuntimeRows {
     on backends: ArraySlice<(String, any WorkerBackend)>, _ contestants: [RuntimeContestant]
   ) async throws -> [RuntimeFigure] {
     guard let (name, backend) = backends.first else {
-      return try await RuntimeContestant.measure(contestants, rounds: rounds)
+      return try await measure(contestants)
     }
     return try await withActorPool(WorkerConfiguration(backend: backend)) { pool in
       let contestant = RuntimeContestant(
@@ -111,6 +113,8 @@ struct RuntimeRows {
 
   /// How long a pool takes to start, and what one of its processes takes when it has nothing to do.
   func starts() async throws -> [RuntimeFigure] {
+    let (startRow, memoryRow) = ("start of a pool", "memory of an idle worker (PSS)")
+    guard isWanted(startRow) || isWanted(memoryRow) else { return [] }
     var times: [Double] = []
     let clock = ContinuousClock()
     for _ in 0..<10 {
@@ -120,7 +124,7 @@ struct RuntimeRows {
     }
     times.sort()
     let start = RuntimeFigure(
-      row: "start of a pool", backend: "4 processes", count: times.count, p50: times[5],
+      row: startRow, backend: "4 processes", count: times.count, p50: times[5],
       p99: times[9], limit: .p50(200_000))
     let memory = try await withActorSystem(RuntimeSubject.registry) { system in
       let actor = try await system.spawn(RuntimeSubject.self, 0, on: .process)
@@ -130,9 +134,18 @@ struct RuntimeRows {
     return [
       start,
       RuntimeFigure(
-        row: "memory of an idle worker (PSS)", backend: "process", count: 1, rate: memory,
+        row: memoryRow, backend: "process", count: 1, rate: memory,
         unit: "MiB", limit: .most(20)),
     ]
+  }
+
+  private func measure(_ contestants: [RuntimeContestant]) async throws -> [RuntimeFigure] {
+    try await RuntimeContestant.measure(
+      contestants.filter { isWanted("\($0.row), \($0.backend)") }, rounds: rounds)
+  }
+
+  private func isWanted(_ name: String) -> Bool {
+    filter.map { name.lowercased().contains($0.lowercased()) } ?? true
   }
 
   private func subjects(_ system: ByzActorSystem) async throws -> [(String, RuntimeSubject)] {

@@ -56,12 +56,16 @@ public final class ByzActorSystem: DistributedActorSystem {
     var isStopped = false
   }
 
-  /// `@unchecked Sendable`: the weak reference is only read and written under the system's lock.
-  struct Entry: @unchecked Sendable {
+  /// What is known of an actor. A class, since to copy a weak reference takes longer than to follow one.
+  ///
+  /// `@unchecked Sendable`: what changes is only read and written under the system's lock.
+  final class Entry: @unchecked Sendable {
     let executor: ThreadExecutor
     weak var actor: (any DistributedActor)?
-    /// Keeps an actor that another process spawned.
+    /// Keeps an actor that another process spawned, for whose calls it is looked up here.
     var kept: (any RemoteActor)?
+
+    init(executor: ThreadExecutor) { self.executor = executor }
   }
 
   /// A system of its own; `withActorSystem` makes one and ends it.

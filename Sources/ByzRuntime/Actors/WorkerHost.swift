@@ -251,7 +251,11 @@ extension ByzActorSystem {
     _ target: String, on number: UInt64, substitutions: [String], arguments: [WireValue],
     segments: [Segment]
   ) async throws -> Message {
-    guard let actor = state.withLock({ $0.actors[number]?.actor }) as? any RemoteActor else {
+    let found = state.withLock { state -> (any Sendable)? in
+      let entry = state.actors[number]
+      return entry?.kept ?? entry?.actor
+    }
+    guard let actor = found as? any RemoteActor else {
       throw RuntimeError(.unknownTarget, "There is no actor \(number) here any more.")
     }
     let type = type(of: actor)

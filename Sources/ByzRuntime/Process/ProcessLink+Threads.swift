@@ -51,10 +51,10 @@ extension ProcessLink {
   /// Notes what has been sent, and returns what to write next: nothing when the queue is empty, nil when the link's own thread is to
   /// go on.
   private func account(for sent: Int, _ rest: Outbox, mustHandOver: Bool) -> Outbox? {
-    let (next, writable) = state.withLock {
-      state -> (Outbox?, [CheckedContinuation<Void, any Error>])
+    let (next, writable, closing) = state.withLock {
+      state -> (Outbox?, [CheckedContinuation<Void, any Error>], RuntimeError?)
       in
-      guard state.closeReason == nil else { return (Outbox(), []) }
+      guard state.closeReason == nil else { return (Outbox(), [], nil) }
       state.queuedByteCount -= sent
       var writable: [CheckedContinuation<Void, any Error>] = []
       if !state.waiting.isEmpty, state.queuedByteCount < Self.highWaterMark {
@@ -63,19 +63,20 @@ extension ProcessLink {
       }
       if rest.isEmpty, state.outbox.isEmpty {
         state.isWriting = false
-        return (Outbox(), writable)
+        return (Outbox(), writable, state.reasonToCloseWhenSent)
       }
       if mustHandOver {
         var all = rest
         all.append(state.outbox)
         state.outbox = all
-        return (nil, writable)
+        return (nil, writable, nil)
       }
       let next = state.outbox
       state.outbox = Outbox()
-      return (next, writable)
+      return (next, writable, nil)
     }
     for continuation in writable { continuation.resume() }
+    if let closing { close(closing) }
     return next
   }
 
@@ -129,7 +130,11 @@ extension ProcessLink {
     while try reader.fill(receive) > 0 {
       if borrowed != nil { bell.withLock { $0.isDelivering = true } }
       while let message = try reader.next() {
-        guard state.withLock({ $0.closeReason == nil }) else { return }
+        let isOpen = state.withLock { state in
+          state.countCall(message)
+          return state.closeReason == nil
+        }
+        guard isOpen else { return }
         if message.kind == .release {
           try takeBack(message)
         } else {
@@ -151,9 +156,12 @@ extension ProcessLink {
 
   private func receive(_ room: UnsafeMutableRawBufferPointer) throws -> Int {
     var patience = Patience()
+    comeBy(at: patience.now)
     var count = byz_receive(socket, room.baseAddress!, room.count, false)
     while count == -Int(EAGAIN) {
-      count = byz_receive(socket, room.baseAddress!, room.count, !patience.lasts())
+      let looksAgain = patience.lasts()
+      comeBy(at: looksAgain ? patience.now : nil)
+      count = byz_receive(socket, room.baseAddress!, room.count, !looksAgain)
     }
     // Reset: the other side ended with bytes unread, which says no more than the end of the stream.
     if count < 0, count != -Int(ECONNRESET) {
@@ -161,6 +169,18 @@ extension ProcessLink {
       throw RuntimeError(.workerLost, "The \(peerName) cannot be heard: \(reason).")
     }
     return max(count, 0)
+  }
+
+  /// The reading thread writes what was left to it.
+  ///
+  /// - Parameter time: Now, if it will come by again soon; nil when it is about to sleep.
+  private func comeBy(at time: Patience.Instant?) {
+    let isLeft = state.withLock { state in
+      state.readerCameBy = time
+      defer { state.isLeftToReader = false }
+      return state.isLeftToReader
+    }
+    if isLeft { write(Outbox(), sent: 0, isBlocked: false) }
   }
 
   /// What the other side has let go of. It is freed outside of the lock, since giving a block back may take a system call.

@@ -14,6 +14,9 @@ internal import CByzSystem
 /// Messages are written by the thread that sends them while the socket takes them; what it does not take is queued for a thread
 /// of the link's own. A second thread reads. Both begin with ``start(_:)`` and end when the link closes.
 ///
+/// Where several calls are under way, small messages are left to the reading thread while it is awake: it writes all there are
+/// each time before it reads, which takes fewer system calls, and fewer wakings at the other end, than one message at a time.
+///
 /// A segment that lies in shared memory, or is large enough to be worth a copy there, is lent: only its place is sent, and this side
 /// keeps it until the other side has let go of it.
 package final class ProcessLink: Link {
@@ -23,6 +26,10 @@ package final class ProcessLink: Link {
   package static let copyThreshold = 64 << 10
   /// Below this size a segment is sent through the socket even if it lies in shared memory.
   package static let lendThreshold = 4 << 10
+  /// Up to this size a message may be left to the reading thread.
+  static let leaveThreshold = 4 << 10
+  /// A reading thread that has not come by for so long waits for a processor: nothing is left to it.
+  static let leaveLimit = Duration.microseconds(50)
   /// How long a child that has closed its end may take to exit.
   private static let exitLimit = Duration.seconds(1)
 
@@ -48,6 +55,14 @@ package final class ProcessLink: Link {
     var outbox = Outbox()
     /// What is queued or being written.
     var queuedByteCount = 0
+    /// Whether what is queued waits for the reading thread, which will write it: then `isWriting` is set, too.
+    var isLeftToReader = false
+    /// When the reading thread last came by to write what was left to it; nil while it sleeps.
+    var readerCameBy: Patience.Instant?
+    /// Calls that this side has sent or taken, less their answers.
+    var callsUnderWay = 0
+    /// Why the link closes once nothing is queued.
+    var reasonToCloseWhenSent: RuntimeError?
     var leases = SharedLeases()
     var waiting: [UInt64: CheckedContinuation<Void, any Error>] = [:]
     var waitCount: UInt64 = 0
@@ -104,7 +119,10 @@ package final class ProcessLink: Link {
     guard let frame = place(message) else { return }
     let size = frame.byteCount
     let isFree = state.withLock { state in
-      guard state.closeReason == nil, !state.isWriting else { return false }
+      state.countCall(message)
+      guard state.closeReason == nil, !state.isWriting, !state.mayLeaveToReader(size) else {
+        return false
+      }
       state.isWriting = true
       state.queuedByteCount += size
       return true
@@ -117,7 +135,7 @@ package final class ProcessLink: Link {
     write(rest, sent: max(count, 0), isBlocked: count < 0)
   }
 
-  /// Puts a frame behind the others; the thread that is writing sends it.
+  /// Puts a frame behind the others; the thread that is writing, or the one that reads, sends it.
   private func enqueue(_ frame: OutgoingFrame, _ size: Int) {
     var last = Outbox()
     last.append(frame)
@@ -125,8 +143,10 @@ package final class ProcessLink: Link {
       guard state.closeReason == nil else { return false }
       state.outbox.append(last)
       state.queuedByteCount += size
-      defer { state.isWriting = true }
-      return !state.isWriting
+      guard !state.isWriting || state.isLeftToReader else { return false }
+      state.isWriting = true
+      state.isLeftToReader = state.mayLeaveToReader(size)
+      return !state.isLeftToReader
     }
     if isFree { write(Outbox(), sent: 0, isBlocked: false) }
   }
@@ -216,6 +236,14 @@ package final class ProcessLink: Link {
     child?.end()
   }
 
+  package func closeWhenSent(_ reason: RuntimeError) {
+    let isSent = state.withLock { state in
+      if state.isWriting { state.reasonToCloseWhenSent = reason }
+      return !state.isWriting
+    }
+    if isSent { close(reason) }
+  }
+
   /// Asks the child to exit, by the end of the stream, and kills it if it has not within `limit`; the receiver is told then.
   /// What is queued may be lost: call it when every answer has come.
   package func finish(within limit: Duration) {
@@ -258,5 +286,25 @@ package final class ProcessLink: Link {
       return RuntimeError(.stopped, "The \(name) has been stopped.")
     }
     return RuntimeError(.workerLost, "The \(name) \(ending).")
+  }
+}
+
+extension ProcessLink.State {
+  /// Takes note of a call or an answer. A count that is wrong costs time, no messages.
+  mutating func countCall(_ message: Message) {
+    switch message.kind {
+    case .call: callsUnderWay += 1
+    case .reply, .failure: callsUnderWay = max(0, callsUnderWay - 1)
+    default: break
+    }
+  }
+
+  /// Whether the reading thread is to write a message of this size: it comes by in a moment, and others are likely to have
+  /// something to send until then.
+  func mayLeaveToReader(_ byteCount: Int) -> Bool {
+    guard callsUnderWay > 1, byteCount <= ProcessLink.leaveThreshold, let readerCameBy else {
+      return false
+    }
+    return Patience.Instant.now - readerCameBy < ProcessLink.leaveLimit
   }
 }

@@ -20,6 +20,7 @@ package struct WireDecoder: Sendable {
   package func decode<Value: Decodable>(
     _ type: Value.Type, from tree: WireValue
   ) throws -> Value {
+    if let value = tree.directly(as: type) { return value }
     let node = DecodingNode(
       tree, run: DecodingRun(segments: segments, userInfo: userInfo), parent: nil, key: nil)
     return try node.decode(type)
@@ -108,29 +109,15 @@ struct DecodingField {
   func node() -> DecodingNode { DecodingNode(value, run: parent.run, parent: parent, key: key) }
 
   func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
-    // As the encoder does: the casts succeed where the types are the same.
+    if let value = value.directly(as: type) { return value }
     if type == Int.self, let value = try integer() as Int as? Value { return value }
     if type == Double.self, let value = try double() as? Value { return value }
     if type == Float.self, let value = try float() as? Value { return value }
     if type == String.self, let value = try string() as? Value { return value }
-    if type == [UInt8].self, case .bytes(let bytes) = value, let value = bytes as? Value {
-      return value
-    }
-    if type == [Int].self, case .ints(let numbers) = value,
-      let value = numbers.map(Int.init(truncatingIfNeeded:)) as? Value
-    {
-      return value
-    }
     if type == [Int].self,
       let value = numbers({ if case .int(let number) = $0 { Int(exactly: number) } else { nil } })
         as? Value
     {
-      return value
-    }
-    if type == [Double].self, case .doubles(let numbers) = value, let value = numbers as? Value {
-      return value
-    }
-    if type == [Float].self, case .floats(let numbers) = value, let value = numbers as? Value {
       return value
     }
     if type == [Double].self,
@@ -205,6 +192,23 @@ struct DecodingField {
 }
 
 extension WireValue {
+  /// The values that arrays and messages have most, without a decoder of their own, where the tree has their own form; else nil.
+  fileprivate func directly<Value: Decodable>(as type: Value.Type) -> Value? {
+    // As in the encoder, types are compared before anything is cast.
+    switch self {
+    case .double(let number): type == Double.self ? number as? Value : nil
+    case .float(let number): type == Float.self ? number as? Value : nil
+    case .int(let number): type == Int.self ? Int(exactly: number) as? Value : nil
+    case .string(let text): type == String.self ? text as? Value : nil
+    case .bytes(let bytes): type == [UInt8].self ? bytes as? Value : nil
+    case .doubles(let numbers): type == [Double].self ? numbers as? Value : nil
+    case .floats(let numbers): type == [Float].self ? numbers as? Value : nil
+    case .ints(let numbers):
+      type == [Int].self ? numbers.map(Int.init(truncatingIfNeeded:)) as? Value : nil
+    case .null, .bool, .unsigned, .array, .map: nil
+    }
+  }
+
   /// What the value is, for error messages, without its contents, which may be long.
   fileprivate var kind: String {
     switch self {
