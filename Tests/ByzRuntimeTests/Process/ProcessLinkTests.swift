@@ -117,6 +117,28 @@ struct ProcessLinkTests {
     pair.close()
   }
 
+  @Test("a link that closes when all is sent has sent all, also what was left to its reading thread")
+  func closesWhenSent() async throws {
+    let count: UInt64 = 64
+    for _ in 0..<20 {
+      let pair = try LinkPair()
+      let (inbox, other) = (Inbox(), Inbox())
+      pair.here.start(inbox)
+      pair.there.start(other)
+      for call in 1...count { pair.here.send(Message(.call, call: call, body: [1, 2, 3])) }
+      await withTaskGroup { group in
+        for await call in other.messages.prefix(Int(count)) {
+          group.addTask { pair.there.send(Message(.reply, call: call.call)) }
+        }
+      }
+      pair.there.closeWhenSent(RuntimeError(.stopped, "Done."))
+      var answered: Set<UInt64> = []
+      for await reply in inbox.messages { answered.insert(reply.call) }
+      #expect(answered == Set(1...count))
+      _ = try await other.closed()
+    }
+  }
+
   @Test("senders wait while the other side does not read, and go on when it does")
   func backPressure() async throws {
     let pair = try LinkPair()
