@@ -10,28 +10,49 @@ extension Rows {
   package func measure(
     _ measurement: Measurement, columns range: Range<Int>, centredOn centred: Int? = nil
   ) -> [Double] {
+    let size = measurement.count(n: count)
+    return [Double](unsafeUninitializedCapacity: size) { out, initialized in
+      measure(measurement, columns: range, centredOn: centred, into: out.baseAddress!)
+      initialized = size
+    }
+  }
+
+  /// What each of these ranges of columns contributes, one row for each.
+  package func measure(
+    _ measurement: Measurement, columns ranges: [Range<Int>], centredOn centred: Int
+  ) throws(TensorError) -> Tensor<Double> {
+    let size = measurement.count(n: count)
+    let storage = TensorStorage(byteCount: ranges.count * size * MemoryLayout<Double>.stride)
+    let out = storage.address.bindMemory(to: Double.self, capacity: ranges.count * size)
+    for (index, range) in ranges.enumerated() {
+      measure(measurement, columns: range, centredOn: centred, into: out + index * size)
+    }
+    return try Tensor(
+      shape: [ranges.count, size],
+      segment: Segment(storage: storage, offset: 0, byteCount: storage.byteCount))
+  }
+
+  private func measure(
+    _ measurement: Measurement, columns range: Range<Int>, centredOn centred: Int?,
+    into out: UnsafeMutablePointer<Double>
+  ) {
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)
     precondition(range.lowerBound % Self.blockColumns == 0)
     precondition(
       measurement == .centredGram || !pointers.contains(nil),
       "Only a centred Gram matrix takes a row of zeros")
     defer { withExtendedLifetime(self) {} }
-    return pointers.withUnsafeBufferPointer { rows in
+    pointers.withUnsafeBufferPointer { rows in
       let (type, base) = (elementType.kernelType, rows.baseAddress!)
       let (begin, end) = (range.lowerBound, range.upperBound)
-      let size = measurement.count(n: count)
-      return [Double](unsafeUninitializedCapacity: size) { out, initialized in
-        let out = out.baseAddress!
-        switch measurement {
-        case .norms: byz_squared_norms(type, base, count, begin, end, out)
-        case .distancesTo(let reference):
-          precondition(reference >= 0 && reference < count)
-          byz_squared_distances_to(type, base, count, reference, begin, end, out)
-        case .distances: byz_squared_distances(type, base, count, begin, end, out)
-        case .centredGram:
-          byz_centred_gram(type, base, centred ?? count, count, begin, end, out)
-        }
-        initialized = size
+      switch measurement {
+      case .norms: byz_squared_norms(type, base, count, begin, end, out)
+      case .distancesTo(let reference):
+        precondition(reference >= 0 && reference < count)
+        byz_squared_distances_to(type, base, count, reference, begin, end, out)
+      case .distances: byz_squared_distances(type, base, count, begin, end, out)
+      case .centredGram:
+        byz_centred_gram(type, base, centred ?? count, count, begin, end, out)
       }
     }
   }

@@ -50,12 +50,15 @@ extension Rows {
 
 extension OutputRows {
   /// New memory for some of `count` rows; the others cannot be written.
+  ///
+  /// - Parameter makeStorage: where so many bytes come from.
   package init(
-    elementType: ElementType, columns: Int, count: Int, rows: Range<Int>
+    elementType: ElementType, columns: Int, count: Int, rows: Range<Int>,
+    makeStorage: (Int) -> TensorStorage = TensorStorage.init(byteCount:)
   ) {
     precondition(rows.lowerBound >= 0 && rows.upperBound <= count && columns >= 0)
     let size = elementType.byteCount * columns
-    let storage = TensorStorage(byteCount: size * rows.count)
+    let storage = makeStorage(size * rows.count)
     var pointers = [UnsafeMutableRawPointer?](repeating: nil, count: count)
     for (position, row) in rows.enumerated() {
       pointers[row] = storage.address + position * size
@@ -64,7 +67,7 @@ extension OutputRows {
       elementType: elementType, columns: columns, pointers: pointers, owners: [storage])
   }
 
-  /// The memory of rows made by ``init(elementType:columns:count:rows:)``, one segment for each row there is.
+  /// The memory of rows made by ``init(elementType:columns:count:rows:makeStorage:)``, one segment for each row there is.
   package var segments: [Segment] {
     let size = elementType.byteCount * columns
     let storage = owners[0]

@@ -14,6 +14,16 @@ struct Sum: Subtask {
   }
 }
 
+/// One of the input tensors, twice as long.
+struct Doubled: Subtask {
+  var input: Int
+
+  func run(_ operands: Operands) throws -> Tensor<Float> {
+    guard case .float32(let tensor) = operands.inputs[input] else { throw CancellationError() }
+    return try Tensor(tensor.withUnsafeBufferPointer { $0.map { 2 * $0 } })
+  }
+}
+
 @Suite("Workers over TCP", .timeLimit(.minutes(2)))
 struct TCPWorkerTests {
   /// A host of workers that know how to sum.
@@ -26,7 +36,8 @@ struct TCPWorkerTests {
         // Ends with its link, which the listener closes.
         Task {
           await serveAsWorker(
-            link, registry: Registry(subtasks: [Sum.self]), authenticator: authenticator)
+            link, registry: Registry(subtasks: [Sum.self, Doubled.self]),
+            authenticator: authenticator)
         }
       }, body: body)
   }
@@ -48,6 +59,9 @@ struct TCPWorkerTests {
           tensors.indices.map { Sum(input: $0) },
           operands: Operands(inputs: tensors.map { AnyTensor.float32($0) }))
         #expect(sums == [50_000, 100_000, 150_000, 200_000])
+        let doubled = try await pool.run(
+          [Doubled(input: 0)], operands: Operands(inputs: [.float32(tensors[0])]))
+        #expect(doubled == [tensors[1]])
       }
     }
   }

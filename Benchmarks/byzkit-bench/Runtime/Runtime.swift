@@ -12,7 +12,8 @@ struct Runtime: AsyncParsableCommand {
       """)
 
   @Option(help: "Turns of each row.") var rounds = 40
-  @Option(help: "Only rows of which \"row, backend\" contains this; not the peers.") var filter: String?
+  @Option(help: "Only rows of which \"row, backend\" contains this; not the peers.") var filter:
+    String?
   @Flag(help: "Print the table for a document.") var markdown = false
   @Option(help: "Where to write all figures, as JSON.") var json: String?
   @Option(help: "The Python to time byzpy and ray with, where it has them.")

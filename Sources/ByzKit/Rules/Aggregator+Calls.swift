@@ -46,8 +46,8 @@ extension Aggregator {
   /// - Parameters:
   ///   - vectors: n tensors of one shape.
   ///   - pool: whose workers do the measuring and combining.
-  ///   - chunkSize: the columns that one subtask takes; changes scheduling only. By default four subtasks for each worker, and none for
-  ///     less than 1 MiB of vectors: the way to a worker takes longer than the work.
+  ///   - chunkSize: the columns that one subtask takes; changes scheduling only. By default four subtasks for each worker, fewer on
+  ///     other processes, and none for work of less than about 2 ms: the caller has done it when the workers are awake.
   /// - Throws: ``AggregationError`` when the rule refuses, `RuntimeError` when the pool fails, `CancellationError`.
   public func aggregate<Element>(
     _ vectors: [Tensor<Element>], on pool: ActorPool, chunkSize: Int? = nil

@@ -1,6 +1,6 @@
 // How a rule runs: measure, decide, combine. One definition; the direct call does the subtasks in order, a pool deals them out.
 
-/// Measures some chunks of columns; one list of numbers for each.
+/// Measures some chunks of columns; one row of numbers for each.
 struct MeasureSubtask: FootprintSubtask {
   let measurement: Measurement
   let chunks: [Range<Int>]
@@ -29,9 +29,9 @@ struct MeasureSubtask: FootprintSubtask {
     else { throw AggregationError.noVectors }
   }
 
-  func run(_ operands: Operands) -> [[Double]] {
-    guard let rows = operands.rows else { return [] }
-    return chunks.map { rows.measure(measurement, columns: $0, centredOn: centred) }
+  func run(_ operands: Operands) throws -> Tensor<Double> {
+    guard let rows = operands.rows else { throw AggregationError.noVectors }
+    return try rows.measure(measurement, columns: chunks, centredOn: centred)
   }
 }
 
@@ -92,33 +92,43 @@ struct RuleRun {
   }
 
   /// The whole measurement, from its parts in order.
-  private func decide(_ parts: some Sequence<[Double]>) throws(AggregationError) -> Combination {
-    var total: [Double] = []
-    for part in parts {
-      if total.isEmpty {
-        total = part
+  private struct Total {
+    var values: [Double] = []
+
+    mutating func add(_ part: UnsafeBufferPointer<Double>) {
+      if values.isEmpty {
+        values = Array(part)
       } else {
-        for i in total.indices { total[i] += part[i] }
+        for i in values.indices { values[i] += part[i] }
       }
     }
-    return try rule.decide(
+  }
+
+  private func decide(_ total: Total) throws(AggregationError) -> Combination {
+    try rule.decide(
       Geometry(
-        n: rows.count, elementType: rows.elementType, measurement: rule.measurement, values: total))
+        n: rows.count, elementType: rows.elementType, measurement: rule.measurement,
+        values: total.values))
   }
 
   /// Measures and decides in the calling thread.
   func decide() throws(AggregationError) -> Combination {
-    guard let measurement = rule.measurement else { return try decide([]) }
-    let chunks = MeasurementChunks(measurement, rows: rows).ranges
-    return try decide(
-      chunks.lazy.map { rows.measure(measurement, columns: $0, centredOn: n) })
+    var total = Total()
+    if let measurement = rule.measurement {
+      for chunk in MeasurementChunks(measurement, rows: rows).ranges {
+        rows.measure(measurement, columns: chunk, centredOn: n).withUnsafeBufferPointer {
+          total.add($0)
+        }
+      }
+    }
+    return try decide(total)
   }
 
   /// Measures with the help of the context's workers and decides.
   func decide(in context: OperatorContext) async throws -> Combination {
-    guard let measurement = rule.measurement, !isSmall(context) else { return try decide() }
+    guard let measurement = rule.measurement, !isSmall(nil, context) else { return try decide() }
     let chunks = MeasurementChunks(measurement, rows: rows).ranges
-    let perSubtask = context.columns(perSubtaskOf: rows.columns)
+    let perSubtask = context.columns(perSubtaskOf: rows)
     let group = max(1, perSubtask / (chunks.first?.count ?? 1))
     let subtasks = stride(from: 0, to: chunks.count, by: group).map {
       MeasureSubtask(
@@ -126,17 +136,33 @@ struct RuleRun {
         centred: n)
     }
     let parts = try await context.run(subtasks, operands: Operands(rows: rows))
-    return try decide(parts.joined())
+    var total = Total()
+    for (subtask, part) in zip(subtasks, parts) {
+      let size = measurement.count(n: rows.count)
+      guard part.shape == [subtask.chunks.count, size] else {
+        throw RuntimeError(.malformedMessage, "A measurement came back as \(part.shape).")
+      }
+      part.withUnsafeBufferPointer { numbers in
+        for start in stride(from: 0, to: numbers.count, by: size) {
+          total.add(UnsafeBufferPointer(rebasing: numbers[start..<start + size]))
+        }
+      }
+    }
+    return try decide(total)
   }
 
-  /// Whether the way to a worker and back takes longer than the work, of which the caller has not asked for parts.
-  private func isSmall(_ context: OperatorContext) -> Bool {
-    context.chunkSize == nil
-      && rows.count * rows.columns * rows.elementType.byteCount < Self.splitThreshold
+  /// Whether the caller does the work, of which it has not asked for parts, about as soon as workers that have to be woken.
+  private func isSmall(_ combination: Combination?, _ context: OperatorContext) -> Bool {
+    guard context.chunkSize == nil else { return false }
+    let perNumber =
+      (rule.measurement?.nanosecondsPerNumber(n: n) ?? 0)
+      + (combination?.nanosecondsPerNumber(n: n) ?? Combination.leastNanosecondsPerNumber)
+    let numbers = Double(rows.count * rows.columns) * Double(rows.elementType.byteCount) / 4
+    return numbers * perNumber < Self.splitThreshold
   }
 
-  /// 1 MiB is read in less than 0.1 ms.
-  private static let splitThreshold = 1 << 20
+  /// 2 ms, in nanoseconds: to wake a processor, twice, can take a tenth of it.
+  private static let splitThreshold = 2e6
 
   /// Writes the output in the calling thread.
   func apply(_ combination: Combination, into out: OutputRows) {
@@ -147,8 +173,8 @@ struct RuleRun {
   func apply(_ combination: Combination, into out: OutputRows, in context: OperatorContext)
     async throws
   {
-    if isSmall(context) { return apply(combination, into: out) }
-    let length = context.columns(perSubtaskOf: rows.columns)
+    if isSmall(combination, context) { return apply(combination, into: out) }
+    let length = context.columns(perSubtaskOf: rows)
     let subtasks = stride(from: 0, to: rows.columns, by: length).map {
       CombineSubtask(combination: combination, range: $0..<min($0 + length, rows.columns))
     }
@@ -158,11 +184,20 @@ struct RuleRun {
 
 extension OperatorContext {
   /// How many columns one subtask takes: the caller's wish, or four subtasks for each worker; whole cache lines.
-  fileprivate func columns(perSubtaskOf columns: Int) -> Int {
-    let wish = chunkSize ?? (columns + 4 * workerCount - 1) / (4 * workerCount)
+  ///
+  /// Another process has nothing to do while a subtask is on its way, so there it is fewer subtasks unless they are large.
+  fileprivate func columns(perSubtaskOf rows: Rows) -> Int {
+    let (columns, workers) = (rows.columns, workerCount)
+    let share = rows.count * columns * rows.elementType.byteCount / workers
+    let isElsewhere = pool?.reachesOtherProcesses ?? false
+    let count = isElsewhere ? max(1, min(4, share / Self.shareOfSubtask)) : 4
+    let wish = chunkSize ?? (columns + count * workers - 1) / (count * workers)
     // No more than there are: a wish near Int.max would overflow.
     return (max(1, min(wish, columns)) + 63) / 64 * 64
   }
+
+  /// 16 MiB of vectors take a millisecond or more.
+  private static var shareOfSubtask: Int { 16 << 20 }
 }
 
 extension Rows {

@@ -145,7 +145,7 @@ package final class WorkerHost: CallServer {
         try Task.checkCancellation()
         return try request.run(
           type, residents: residents, segments: call.segments, system: self.system,
-          limits: peer.link.limits)
+          answeringOn: peer.link)
       }
     case .invoke, .put, .meet, .join, .present: preconditionFailure("Answered above.")
     }

@@ -221,6 +221,7 @@ private final class ObservedLink: Link {
     link.send(message)
   }
 
+  func storage(toSend byteCount: Int) -> TensorStorage { link.storage(toSend: byteCount) }
   func waitUntilWritable() async throws { try await link.waitUntilWritable() }
   func close(_ reason: RuntimeError) { link.close(reason) }
   func closeWhenSent(_ reason: RuntimeError) { link.closeWhenSent(reason) }

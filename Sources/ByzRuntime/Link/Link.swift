@@ -1,3 +1,5 @@
+package import ByzTensor
+
 /// A connection to one other process that carries messages both ways, whole and in order.
 ///
 /// Each transport has one: a socket pair with shared memory, TCP, UCX. It moves bytes and knows nothing of calls; what the
@@ -15,6 +17,9 @@ package protocol Link: AnyObject, Sendable {
   /// Sends a message, or queues it while the connection cannot take it. Never blocks; may be called from any thread, and messages
   /// of one thread keep their order. After the link has closed it does nothing.
   func send(_ message: Message)
+
+  /// New memory for what is to be sent: the link's own where it sends that without a copy.
+  func storage(toSend byteCount: Int) -> TensorStorage
 
   /// Returns when less than the link's high-water mark is queued, at once if it is already so. Those who send much ask first,
   /// so what is queued is bounded by the number of senders.
@@ -36,6 +41,11 @@ package protocol Link: AnyObject, Sendable {
 extension Link {
   /// The defaults.
   package var limits: WireLimits { WireLimits() }
+
+  /// On the heap.
+  package func storage(toSend byteCount: Int) -> TensorStorage {
+    TensorStorage(byteCount: byteCount)
+  }
 
   /// At once: for links that have nothing queued when the last answer has been handed to them, or whose own end sends it.
   package func closeWhenSent(_ reason: RuntimeError) { close(reason) }

@@ -49,6 +49,11 @@ public final class ActorPool: Sendable {
     dispatcher.withLock { $0.state.workerCount(offering: capability) }
   }
 
+  /// Whether some workers are in other processes.
+  package var reachesOtherProcesses: Bool {
+    dispatcher.withLock { $0.workers.contains { $0.executor == nil } }
+  }
+
   /// The workers' names, in the order of the configurations.
   package var workerNames: [String] { dispatcher.withLock { $0.state.workers.map(\.name) } }
 

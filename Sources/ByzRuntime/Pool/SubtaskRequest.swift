@@ -69,17 +69,18 @@ struct SubtaskRequest {
   static func finish<S: Subtask>(
     _ subtask: S, _ operands: Operands, answer: ByzActorSystem.Answer, system: ByzActorSystem
   ) throws -> S.Output {
-    if let outputs = operands.outputs {
-      let part = subtask as? any FootprintSubtask
-      let rows = part?.outputRows ?? 0..<outputs.pointers.count
-      let columns = part?.columns ?? 0..<outputs.columns
-      guard answer.segments.count == rows.count else {
-        throw RuntimeError(
-          .malformedMessage, "\(answer.segments.count) rows came back, not \(rows.count).")
-      }
-      for (segment, row) in zip(answer.segments, rows) {
-        try outputs.copy(segment, toRow: row, columns: columns)
-      }
+    guard let outputs = operands.outputs else {
+      return try system.decoder(answer.segments).decode(S.Output.self, from: answer.value)
+    }
+    let part = subtask as? any FootprintSubtask
+    let rows = part?.outputRows ?? 0..<outputs.pointers.count
+    let columns = part?.columns ?? 0..<outputs.columns
+    guard answer.segments.count == rows.count else {
+      throw RuntimeError(
+        .malformedMessage, "\(answer.segments.count) rows came back, not \(rows.count).")
+    }
+    for (segment, row) in zip(answer.segments, rows) {
+      try outputs.copy(segment, toRow: row, columns: columns)
     }
     return try WireDecoder(segments: []).decode(S.Output.self, from: answer.value)
   }
@@ -107,14 +108,14 @@ struct SubtaskRequest {
   /// Runs the subtask in the calling thread and returns the answer.
   func run<S: Subtask>(
     _ type: S.Type, residents: [Int: any Sendable], segments: [Segment], system: ByzActorSystem,
-    limits: WireLimits
+    answeringOn link: any Link
   ) throws -> Message {
     let decoder = system.decoder(segments)
     let subtask = try decoder.decode(S.self, from: subtask)
     let tensors = try inputs.map { try decoder.decode(AnyTensor.self, from: $0) }
     let operands = Operands(
       inputs: tensors, residents: Residents(id: 0, values: residents),
-      rows: try receivedRows(segments), outputs: try newOutputs(limits))
+      rows: try receivedRows(segments), outputs: try newOutputs(for: link))
     if let part = subtask as? any FootprintSubtask { try check(part, operands) }
     let result = try subtask.run(operands)
     var encoder = WireEncoder()
@@ -141,7 +142,7 @@ struct SubtaskRequest {
       segments: (0..<rows.count).map { zeros.contains($0) ? nil : rest.removeFirst() })
   }
 
-  private func newOutputs(_ limits: WireLimits) throws -> OutputRows? {
+  private func newOutputs(for link: any Link) throws -> OutputRows? {
     guard let output else { return nil }
     // Far above any use, and below what would overflow.
     guard output.columns >= 0, output.count >= 0, output.count <= 1 << 20,
@@ -150,15 +151,15 @@ struct SubtaskRequest {
     else { throw Self.malformed }
     // They go back in one message.
     let byteCount = output.rows.count * output.columns * output.elementType.byteCount
-    guard byteCount <= limits.message else {
+    guard byteCount <= link.limits.message else {
       throw RuntimeError(
         .limitExceeded,
-        "A subtask asks for \(byteCount) bytes to write to, more than WireLimits.message, \(limits.message)."
+        "A subtask asks for \(byteCount) bytes to write to, more than WireLimits.message, \(link.limits.message)."
       )
     }
     return OutputRows(
       elementType: output.elementType, columns: output.columns, count: output.count,
-      rows: output.rows)
+      rows: output.rows, makeStorage: link.storage(toSend:))
   }
 
   /// What the subtask will touch must be there, whatever the other side sent.

@@ -22,9 +22,9 @@ internal import CByzSystem
 package final class ProcessLink: Link {
   /// With so many bytes queued, ``waitUntilWritable()`` waits.
   package static let highWaterMark = 8 << 20
-  /// From this size on a segment is copied into shared memory rather than sent through the socket.
+  /// From this size on what a message brings is copied into shared memory rather than sent through the socket.
   package static let copyThreshold = 64 << 10
-  /// Below this size a segment is sent through the socket even if it lies in shared memory.
+  /// Below this size a segment is sent through the socket all the same.
   package static let lendThreshold = 4 << 10
   /// Up to this size a message may be left to the reading thread.
   static let leaveThreshold = 4 << 10
@@ -176,6 +176,15 @@ package final class ProcessLink: Link {
     }
   }
 
+  package func storage(toSend byteCount: Int) -> TensorStorage {
+    if byteCount >= Self.copyThreshold, let arena,
+      let storage = try? arena.storage(byteCount: byteCount)
+    {
+      return storage
+    }
+    return TensorStorage(byteCount: byteCount)
+  }
+
   /// Decides where each segment of a message goes, and copies what is better copied; nil when the link is closed.
   private func place(_ message: Message) -> OutgoingFrame? {
     guard !message.segments.isEmpty, let arena else {
@@ -185,11 +194,12 @@ package final class ProcessLink: Link {
     var places: [SegmentPlace] = []
     var inline: [Segment] = []
     var lent: [(segment: Segment, offset: UInt64, copiedByteCount: Int)] = []
+    let isLarge = message.byteCount >= Self.copyThreshold
     for segment in message.segments {
       if segment.byteCount >= Self.lendThreshold, let offset = arena.place(of: segment) {
         lent.append((segment, offset, 0))
         places.append(.shared(offset: offset))
-      } else if let copy = copy(segment, into: arena), let offset = arena.place(of: copy) {
+      } else if isLarge, let copy = copy(segment, into: arena), let offset = arena.place(of: copy) {
         lent.append((copy, offset, copy.byteCount))
         places.append(.shared(offset: offset))
       } else {
@@ -212,7 +222,7 @@ package final class ProcessLink: Link {
   /// A copy of a segment in shared memory; nil when it is small, or there is no room.
   private func copy(_ segment: Segment, into arena: SharedArena) -> Segment? {
     let size = segment.byteCount
-    guard size >= Self.copyThreshold,
+    guard size >= Self.lendThreshold,
       state.withLock({ $0.closeReason == nil && $0.leases.reserveCopy(size) })
     else { return nil }
     do {

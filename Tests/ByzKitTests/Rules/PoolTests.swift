@@ -91,7 +91,11 @@ struct PoolTests {
       let results = try await withThrowingTaskGroup(of: (Int, Bool).self) { group in
         for (k, vectors) in inputs.enumerated() {
           group.addTask {
-            (k, try await rule.aggregate(vectors, on: pool).hasSameBits(as: expected[k]))
+            (
+              k,
+              try await rule.aggregate(vectors, on: pool, chunkSize: 512)
+                .hasSameBits(as: expected[k])
+            )
           }
           group.addTask {
             let outputs = try await scheduler.run(graph, ["gradients": vectors])

@@ -117,7 +117,8 @@ struct ProcessLinkTests {
     pair.close()
   }
 
-  @Test("a link that closes when all is sent has sent all, also what was left to its reading thread")
+  @Test(
+    "a link that closes when all is sent has sent all, also what was left to its reading thread")
   func closesWhenSent() async throws {
     let count: UInt64 = 64
     for _ in 0..<20 {
