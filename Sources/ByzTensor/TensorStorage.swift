@@ -17,15 +17,24 @@ package final class TensorStorage: @unchecked Sendable {
   package let isWritable: Bool
   /// Keeps lent memory alive; nil for memory of our own.
   private let owner: AnyObject?
+  /// The size of the block if it is our own: what was asked for, or a little more.
+  private let blockByteCount: Int
 
-  /// Uninitialised memory of our own, aligned to a cache line; from 4 MiB up to huge pages, which halves the cost of first use.
+  /// Uninitialised memory of our own, aligned to a cache line; from 4 MiB up to huge pages, which halves the cost of first use. If
+  /// it is large, what another tensor has left.
   package init(byteCount: Int) {
-    let huge = 2 << 20
-    let alignment = byteCount >= 2 * huge ? huge : 64
-    address = .allocate(byteCount: max(byteCount, 1), alignment: alignment)
-    #if os(Linux)
-      if alignment == huge { _ = madvise(address, byteCount, MADV_HUGEPAGE) }
-    #endif
+    if let block = WarmBlocks.shared.take(byteCount) {
+      address = block.address
+      blockByteCount = block.byteCount
+    } else {
+      let huge = 2 << 20
+      let alignment = byteCount >= 2 * huge ? huge : 64
+      address = .allocate(byteCount: max(byteCount, 1), alignment: alignment)
+      #if os(Linux)
+        if alignment == huge { _ = madvise(address, byteCount, MADV_HUGEPAGE) }
+      #endif
+      blockByteCount = byteCount
+    }
     self.byteCount = byteCount
     isWritable = true
     owner = nil
@@ -39,9 +48,12 @@ package final class TensorStorage: @unchecked Sendable {
     self.byteCount = byteCount
     self.isWritable = isWritable
     self.owner = owner
+    blockByteCount = 0
   }
 
   deinit {
-    if owner == nil { address.deallocate() }
+    if owner == nil {
+      WarmBlocks.shared.leave(WarmBlocks.Block(address: address, byteCount: blockByteCount))
+    }
   }
 }

@@ -15,13 +15,13 @@ struct RuntimeRows {
   func calls() async throws -> [RuntimeFigure] {
     try await withActorSystem(RuntimeSubject.registry) { system in
       let actors = try await subjects(system)
-      let echo = try SocketEcho()
-      defer { echo.stop() }
-      var contestants = [
+      let echoes = try [SocketEcho.Kind.pair, .tcp].map { ($0, try SocketEcho($0)) }
+      defer { for (_, echo) in echoes { echo.stop() } }
+      var contestants = echoes.map { kind, echo in
         RuntimeContestant(
-          row: "byte there and back", backend: "two threads, socket pair", callsPerTurn: 100,
+          row: "byte there and back", backend: kind.rawValue, callsPerTurn: 100,
           call: { echo.roundTrip() })
-      ]
+      }
       for (backend, actor) in actors {
         let limits = ["thread": 10.0, "process": 40, "tcp": 60, "ucx": 40]
         contestants.append(
@@ -59,6 +59,11 @@ struct RuntimeRows {
     let shared = try own.sharedCopy()
     return try await withActorSystem(RuntimeSubject.registry) { system in
       let actors = try await subjects(system)
+      let echo = try SocketEcho(.tcp, byteCount: 4 * count)
+      defer { echo.stop() }
+      let yardstick = RuntimeContestant(
+        row: "4 MiB there and a byte back", backend: SocketEcho.Kind.tcp.rawValue, callsPerTurn: 5,
+        work: Double(4 * count) / 1e9, unit: "GB/s", call: { echo.roundTrip() })
       let contestants = actors.flatMap { backend, actor in
         var ways: [(String, Tensor<Float>, RuntimeLimit?)] = []
         switch backend {
@@ -83,7 +88,7 @@ struct RuntimeRows {
             })
         }
       }
-      return try await measure(contestants)
+      return try await measure([yardstick] + contestants)
     }
   }
 

@@ -1,0 +1,76 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Large blocks of memory that tensors have left and the next ones take: the system would clear every page of a new one, which takes
+/// as long as to fill it.
+///
+/// At most ``limit`` bytes are kept, and the block that came first goes first.
+///
+/// `@unchecked Sendable`: `blocks` is only touched under the mutex; the rest is constant.
+package final class WarmBlocks: @unchecked Sendable {
+  package struct Block {
+    package let address: UnsafeMutableRawPointer
+    package let byteCount: Int
+
+    package init(address: UnsafeMutableRawPointer, byteCount: Int) {
+      (self.address, self.byteCount) = (address, byteCount)
+    }
+  }
+
+  package static let shared = WarmBlocks()
+  /// Smaller blocks are the allocator's, which keeps them itself.
+  package static let leastByteCount = 1 << 20
+  /// Of all blocks together.
+  package static let limit = 64 << 20
+
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t> = .allocate(capacity: 1)
+  private var blocks: [Block] = []
+
+  package init() { pthread_mutex_init(mutex, nil) }
+
+  deinit {
+    for block in blocks { block.address.deallocate() }
+    pthread_mutex_destroy(mutex)
+    mutex.deallocate()
+  }
+
+  /// The bytes that are kept.
+  package var byteCount: Int { withLock { blocks.reduce(0) { $0 + $1.byteCount } } }
+
+  /// A block of at least so many bytes, and not much more; nil when there is none.
+  package func take(_ byteCount: Int) -> Block? {
+    guard byteCount >= Self.leastByteCount else { return nil }
+    return withLock {
+      blocks.lastIndex { $0.byteCount >= byteCount && $0.byteCount <= byteCount + byteCount / 4 }
+        .map { blocks.remove(at: $0) }
+    }
+  }
+
+  /// Keeps a block, or gives it back to the system.
+  package func leave(_ block: Block) {
+    guard block.byteCount >= Self.leastByteCount, block.byteCount <= Self.limit else {
+      return block.address.deallocate()
+    }
+    var gone: [Block] = []
+    withLock {
+      blocks.append(block)
+      var kept = blocks.reduce(0) { $0 + $1.byteCount }
+      while kept > Self.limit {
+        kept -= blocks[0].byteCount
+        gone.append(blocks.removeFirst())
+      }
+    }
+    for block in gone { block.address.deallocate() }
+  }
+
+  private func withLock<R>(_ body: () -> R) -> R {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return body()
+  }
+}
