@@ -31,6 +31,13 @@ public struct Geometry: Sendable {
     return values[i * n + k]
   }
 
+  /// ‖xᵢ - xₖ‖² for all i and k among `indices`, row-major; of `Measurement/distances`.
+  func squaredDistances(among indices: [Int]) -> [Double] {
+    precondition(measurement == .distances, "The rule did not measure distances.")
+    guard indices.count < n else { return values }
+    return indices.flatMap { i in indices.map { values[i * n + $0] } }
+  }
+
   /// ‖xᵢ - r‖² for the reference r of `Measurement/distancesTo(_:)`; infinite if one of the two is not finite.
   public func squaredDistance(to i: Int) -> Double {
     guard case .distancesTo = measurement else {
@@ -97,7 +104,7 @@ extension Range<Int> {
 
 extension [Double] {
   /// The value that would be at a position if they were sorted: Hoare's selection. None of them is NaN.
-  fileprivate func value(ofRank rank: Int) -> Double {
+  func value(ofRank rank: Int) -> Double {
     var copy = self
     return copy.withUnsafeMutableBufferPointer { values in
       var (low, high) = (0, values.count - 1)
