@@ -32,8 +32,8 @@
     (byz_rows rows, size_t n, const uint8_t *members, size_t m, bool overlapping, size_t begin,   \
      size_t end, byz_outputs outs),                                                                        \
     (rows, n, members, m, overlapping, begin, end, outs))                                                   \
-  X(scale, (const void *row, double factor, size_t begin, size_t end, void *out),                           \
-    (row, factor, begin, end, out))                                                                         \
+  X(scale, (const void *row, double factor, size_t begin, size_t end, bool streaming, void *out),           \
+    (row, factor, begin, end, streaming, out))                                                              \
   X(uniform, (uint64_t key, size_t begin, size_t end, void *out), (key, begin, end, out))                   \
   X(normal, (uint64_t key, double mean, double deviation, size_t begin, size_t end, void *out),             \
     (key, mean, deviation, begin, end, out))

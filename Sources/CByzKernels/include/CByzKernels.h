@@ -106,7 +106,8 @@ void byz_subset_means(byz_type type, byz_rows rows, size_t n, const uint8_t *mem
                       size_t m, bool overlapping, size_t begin, size_t end, byz_outputs outs);
 
 /// out[j] = factor·x_j; a factor of 0 gives zeros, whatever the row holds.
-void byz_scale(byz_type type, const void *row, double factor, size_t begin, size_t end, void *out);
+/// `streaming` says that the output is too large for the caches, which are then passed by; the bits are the same.
+void byz_scale(byz_type type, const void *row, double factor, size_t begin, size_t end, bool streaming, void *out);
 
 // MARK: - Random numbers (random.inc)
 //
