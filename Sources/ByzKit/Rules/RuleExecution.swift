@@ -86,9 +86,13 @@ struct RuleRun {
   let n: Int
 
   init(_ rule: any Rule, on rows: Rows) throws(AggregationError) {
+    self.init(rule: rule, rows: try rows.addingExtraVector(of: rule), n: rows.count)
+  }
+
+  private init(rule: any Rule, rows: Rows, n: Int) {
     self.rule = rule
-    n = rows.count
-    self.rows = try rows.addingExtraVector(of: rule)
+    self.rows = rows
+    self.n = n
   }
 
   /// The whole measurement, from its parts in order.
@@ -98,7 +102,7 @@ struct RuleRun {
       if total.isEmpty {
         total = part
       } else {
-        for i in total.indices { total[i] += part[i] }
+        total.add(part)
       }
     }
     return try rule.decide(
@@ -138,6 +142,11 @@ struct RuleRun {
   /// 1 MiB is read in less than 0.1 ms.
   private static let splitThreshold = 1 << 20
 
+  /// The same run on some of its rows.
+  func selecting(_ indices: [Int]) -> RuleRun {
+    RuleRun(rule: rule, rows: rows.selecting(indices), n: indices.count)
+  }
+
   /// Writes the output in the calling thread.
   func apply(_ combination: Combination, into out: OutputRows) {
     combination.apply(to: rows, columns: 0..<rows.columns, into: out)
@@ -162,6 +171,18 @@ extension OperatorContext {
     let wish = chunkSize ?? (columns + 4 * workerCount - 1) / (4 * workerCount)
     // No more than there are: a wish near Int.max would overflow.
     return (max(1, min(wish, columns)) + 63) / 64 * 64
+  }
+}
+
+extension [Double] {
+  /// Adds as many numbers.
+  fileprivate mutating func add(_ other: [Double]) {
+    precondition(count == other.count)
+    withUnsafeMutableBufferPointer { sums in
+      other.withUnsafeBufferPointer { other in
+        for i in sums.indices { sums[i] += other[i] }
+      }
+    }
   }
 }
 
