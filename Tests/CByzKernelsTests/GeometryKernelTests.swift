@@ -175,7 +175,9 @@ private struct Sample<T: Element> {
   }
 
   func norms(_ range: Range<Int>? = nil) -> [Double] {
-    inEveryVariant(of: n, range) { byz_squared_norms($0, $1, n, $2.lowerBound, $2.upperBound, $3) }
+    inEveryVariant(of: n, range) {
+      byz_squared_norms($0, $1, n, Int(BYZ_BLOCK), $2.lowerBound, $2.upperBound, $3)
+    }
   }
 
   func distances(_ range: Range<Int>? = nil) -> [Double] {

@@ -63,6 +63,8 @@ struct CombineSubtask: FootprintSubtask {
 /// Where a measurement is cut. The parts are added in order, so this fixes the bits: it depends on the shape alone.
 struct MeasurementChunks {
   let ranges: [Range<Int>]
+  /// The columns of each but the last.
+  let length: Int
 
   init(_ measurement: Measurement, rows: Rows) {
     let block = Rows.blockColumns
@@ -71,6 +73,7 @@ struct MeasurementChunks {
     let part = measurement.count(n: rows.count)
     let parts = min(32, max(4, (2 << 20) / part))
     let length = max(1, (blocks + parts - 1) / parts) * block
+    self.length = length
     ranges = stride(from: 0, to: rows.columns, by: length).map {
       $0..<min($0 + length, rows.columns)
     }
@@ -113,9 +116,15 @@ struct RuleRun {
   /// Measures and decides in the calling thread.
   func decide() throws(AggregationError) -> Combination {
     guard let measurement = rule.measurement else { return try decide([]) }
-    let chunks = MeasurementChunks(measurement, rows: rows).ranges
+    let chunks = MeasurementChunks(measurement, rows: rows)
+    if measurement.isOfSingleRows {
+      // Row by row: memory is read faster along rows than a piece of each at a time.
+      let all = rows.measure(
+        measurement, columns: 0..<rows.columns, inPartsOf: chunks.length)
+      return try decide(CollectionOfOne(all))
+    }
     return try decide(
-      chunks.lazy.map { rows.measure(measurement, columns: $0, centredOn: n) })
+      chunks.ranges.lazy.map { rows.measure(measurement, columns: $0, centredOn: n) })
   }
 
   /// Measures with the help of the context's workers and decides.
