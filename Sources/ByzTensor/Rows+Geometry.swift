@@ -6,13 +6,16 @@ extension Rows {
 
   /// The part of a measurement that these columns contribute: n numbers, or an n×n matrix, row-major.
   ///
-  /// Rows from `centred` on do not take part in the median that centres a Gram matrix.
+  /// Rows from `centred` on do not take part in the median that centres a Gram matrix. Of a measurement of single rows
+  /// (``Measurement/isOfSingleRows``) the sums of `part` columns each are added in order.
   package func measure(
-    _ measurement: Measurement, columns range: Range<Int>, centredOn centred: Int? = nil
+    _ measurement: Measurement, columns range: Range<Int>, inPartsOf part: Int? = nil,
+    centredOn centred: Int? = nil
   ) -> [Double] {
     let size = measurement.count(n: count)
     return [Double](unsafeUninitializedCapacity: size) { out, initialized in
-      measure(measurement, columns: range, centredOn: centred, into: out.baseAddress!)
+      measure(
+        measurement, columns: range, inPartsOf: part, centredOn: centred, into: out.baseAddress!)
       initialized = size
     }
   }
@@ -25,7 +28,8 @@ extension Rows {
     let storage = TensorStorage(byteCount: ranges.count * size * MemoryLayout<Double>.stride)
     let out = storage.address.bindMemory(to: Double.self, capacity: ranges.count * size)
     for (index, range) in ranges.enumerated() {
-      measure(measurement, columns: range, centredOn: centred, into: out + index * size)
+      measure(
+        measurement, columns: range, inPartsOf: nil, centredOn: centred, into: out + index * size)
     }
     return try Tensor(
       shape: [ranges.count, size],
@@ -33,8 +37,8 @@ extension Rows {
   }
 
   private func measure(
-    _ measurement: Measurement, columns range: Range<Int>, centredOn centred: Int?,
-    into out: UnsafeMutablePointer<Double>
+    _ measurement: Measurement, columns range: Range<Int>, inPartsOf part: Int?,
+    centredOn centred: Int?, into out: UnsafeMutablePointer<Double>
   ) {
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)
     precondition(range.lowerBound % Self.blockColumns == 0)
@@ -45,11 +49,14 @@ extension Rows {
     pointers.withUnsafeBufferPointer { rows in
       let (type, base) = (elementType.kernelType, rows.baseAddress!)
       let (begin, end) = (range.lowerBound, range.upperBound)
+      // All columns in one part.
+      let part = part ?? (end / Self.blockColumns + 1) * Self.blockColumns
+      precondition(part > 0 && part % Self.blockColumns == 0)
       switch measurement {
-      case .norms: byz_squared_norms(type, base, count, begin, end, out)
+      case .norms: byz_squared_norms(type, base, count, part, begin, end, out)
       case .distancesTo(let reference):
         precondition(reference >= 0 && reference < count)
-        byz_squared_distances_to(type, base, count, reference, begin, end, out)
+        byz_squared_distances_to(type, base, count, reference, part, begin, end, out)
       case .distances: byz_squared_distances(type, base, count, begin, end, out)
       case .centredGram:
         byz_centred_gram(type, base, centred ?? count, count, begin, end, out)

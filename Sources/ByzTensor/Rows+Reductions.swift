@@ -88,10 +88,13 @@ extension Rows {
     precondition(factors.count == count && out.pointers.count == count)
     precondition(out.elementType == elementType && out.columns == columns)
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)
+    // Larger than most caches: memory need not be read only to be overwritten.
+    let isStreaming = count * columns * elementType.byteCount >= 32 << 20
     for (i, factor) in factors.enumerated() {
       guard let row = pointers[i], let outRow = out.pointers[i] else { continue }
       byz_scale(
-        elementType.kernelType, row, factor, range.lowerBound, range.upperBound, outRow)
+        elementType.kernelType, row, factor, range.lowerBound, range.upperBound, isStreaming, outRow
+      )
     }
     withExtendedLifetime((self, out)) {}
   }

@@ -17,13 +17,21 @@ package struct Rows: @unchecked Sendable {
     guard let first = tensors.first, first.count > 0 else {
       throw .invalidShape(tensors.first?.shape ?? [0])
     }
-    for (row, tensor) in tensors.enumerated() where tensor.shape != first.shape {
-      throw .shapesDiffer(first.shape, tensor.shape, row: row)
+    // One plain loop: this is not specialized for its callers, where closures and key paths cost as much as a small rule.
+    var pointers: [UnsafeRawPointer?] = []
+    var owners: [TensorStorage] = []
+    pointers.reserveCapacity(tensors.count)
+    owners.reserveCapacity(tensors.count)
+    for row in tensors.indices {
+      let tensor = tensors[row]
+      guard tensor.shape == first.shape else {
+        throw .shapesDiffer(first.shape, tensor.shape, row: row)
+      }
+      pointers.append(UnsafeRawPointer(tensor.address))
+      owners.append(tensor.storage)
     }
-    elementType = Element.elementType
-    columns = first.count
-    pointers = tensors.map { UnsafeRawPointer($0.address) }
-    owners = tensors.map(\.storage)
+    self.init(
+      elementType: Element.elementType, columns: first.count, pointers: pointers, owners: owners)
   }
 
   init(
@@ -81,9 +89,16 @@ package struct OutputRows: @unchecked Sendable {
   package init<Element: TensorElement>(_ tensors: inout [Tensor<Element>]) {
     elementType = Element.elementType
     columns = tensors.first?.count ?? 0
-    for i in tensors.indices { tensors[i].makeUnique() }
-    pointers = tensors.map { UnsafeMutableRawPointer($0.address) }
-    owners = tensors.map(\.storage)
+    var pointers: [UnsafeMutableRawPointer?] = []
+    var owners: [TensorStorage] = []
+    pointers.reserveCapacity(tensors.count)
+    owners.reserveCapacity(tensors.count)
+    for i in tensors.indices {
+      tensors[i].makeUnique()
+      pointers.append(UnsafeMutableRawPointer(tensors[i].address))
+      owners.append(tensors[i].storage)
+    }
+    (self.pointers, self.owners) = (pointers, owners)
   }
 
   /// Writes `value` to these columns of every row.

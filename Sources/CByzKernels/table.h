@@ -19,11 +19,11 @@
     (byz_rows rows, size_t n, double factor, size_t correction, size_t begin, size_t end,         \
      void *out),                                                                                            \
     (rows, n, factor, correction, begin, end, out))                                                         \
-  X(squared_norms, (byz_rows rows, size_t n, size_t begin, size_t end, double *out),              \
-    (rows, n, begin, end, out))                                                                             \
+  X(squared_norms, (byz_rows rows, size_t n, size_t part, size_t begin, size_t end, double *out),           \
+    (rows, n, part, begin, end, out))                                                                       \
   X(squared_distances_to,                                                                                   \
-    (byz_rows rows, size_t n, size_t reference, size_t begin, size_t end, double *out),                     \
-    (rows, n, reference, begin, end, out))                                                                  \
+    (byz_rows rows, size_t n, size_t reference, size_t part, size_t begin, size_t end, double *out),        \
+    (rows, n, reference, part, begin, end, out))                                                            \
   X(squared_distances, (byz_rows rows, size_t n, size_t begin, size_t end, double *out),          \
     (rows, n, begin, end, out))                                                                             \
   X(centred_gram, (byz_rows rows, size_t n, size_t m, size_t begin, size_t end, double *out),     \
@@ -32,8 +32,8 @@
     (byz_rows rows, size_t n, const uint8_t *members, size_t m, bool overlapping, size_t begin,   \
      size_t end, byz_outputs outs),                                                                        \
     (rows, n, members, m, overlapping, begin, end, outs))                                                   \
-  X(scale, (const void *row, double factor, size_t begin, size_t end, void *out),                           \
-    (row, factor, begin, end, out))                                                                         \
+  X(scale, (const void *row, double factor, size_t begin, size_t end, bool streaming, void *out),           \
+    (row, factor, begin, end, streaming, out))                                                              \
   X(uniform, (uint64_t key, size_t begin, size_t end, void *out), (key, begin, end, out))                   \
   X(normal, (uint64_t key, double mean, double deviation, size_t begin, size_t end, void *out),             \
     (key, mean, deviation, begin, end, out))

@@ -127,12 +127,14 @@ struct GeometryKernelTests {
     sample.expectSubsetMeans([[0, 2], [0, 1], [3, 5], [4], []], within: 1e-6)
   }
 
-  @Test("scaling rounds once, gives zeros for 0 and a copy for 1")
-  func scale() {
-    let sample = Sample<Float>(1, 37) { x, _, j in j == 3 ? .nan : x * 1e38 }
+  @Test(
+    "scaling rounds once, gives zeros for 0 and a copy for 1, past the caches too",
+    arguments: [false, true])
+  func scale(_ isStreaming: Bool) {
+    let sample = Sample<Float>(1, 137) { x, _, j in j == 3 ? .nan : x * 1e38 }
     for factor in [0, 1, -0.3, 1e-39, 1e-45] {
-      let scaled: [Float] = sample.inEveryVariant(of: 37) { type, rows, _, out in
-        byz_scale(type, rows[0]!, factor, 2, 37, out)
+      let scaled: [Float] = sample.inEveryVariant(of: 137) { type, rows, _, out in
+        byz_scale(type, rows[0]!, factor, 2, 137, isStreaming, out)
       }
       let want = sample.rows[0].map { factor == 0 ? 0 : Float(Double($0) * factor) }
       #expect(scaled[..<2] == [12345, 12345])
@@ -173,7 +175,9 @@ private struct Sample<T: Element> {
   }
 
   func norms(_ range: Range<Int>? = nil) -> [Double] {
-    inEveryVariant(of: n, range) { byz_squared_norms($0, $1, n, $2.lowerBound, $2.upperBound, $3) }
+    inEveryVariant(of: n, range) {
+      byz_squared_norms($0, $1, n, Int(BYZ_BLOCK), $2.lowerBound, $2.upperBound, $3)
+    }
   }
 
   func distances(_ range: Range<Int>? = nil) -> [Double] {

@@ -1,166 +1,171 @@
-/// A set of small integers, as bits.
-struct BitSet {
-  private(set) var words: [UInt64]
-
-  init(count: Int, full: Bool = false) {
-    words = [UInt64](repeating: full ? .max : 0, count: (count + 63) / 64)
-    if full, count % 64 != 0 { words[words.count - 1] = (1 << UInt64(count % 64)) - 1 }
-  }
-
-  func contains(_ i: Int) -> Bool { words[i >> 6] >> UInt64(i & 63) & 1 != 0 }
-  mutating func insert(_ i: Int) { words[i >> 6] |= 1 << UInt64(i & 63) }
-  mutating func remove(_ i: Int) { words[i >> 6] &= ~(1 << UInt64(i & 63)) }
-
-  mutating func subtract(_ other: BitSet) {
-    for w in words.indices { words[w] &= ~other.words[w] }
-  }
-
-  mutating func formIntersection(_ other: BitSet) {
-    for w in words.indices { words[w] &= other.words[w] }
-  }
-
-  var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
-
-  /// The number of elements in both.
-  func countShared(with other: BitSet) -> Int {
-    var count = 0
-    for w in words.indices { count += (words[w] & other.words[w]).nonzeroBitCount }
-    return count
-  }
-
-  func forEach(_ body: (Int) -> Void) {
-    for w in words.indices {
-      var word = words[w]
-      while word != 0 {
-        body(w << 6 | word.trailingZeroBitCount)
-        word &= word - 1
-      }
-    }
-  }
-}
-
-/// Which vectors cannot be in one set: those farther apart than a threshold.
-struct ConflictGraph {
-  var neighbors: [BitSet]
-
-  init(_ distances: [[Double]], farther threshold: Double) {
-    let n = distances.count
-    neighbors = distances.map { row in
-      var set = BitSet(count: n)
-      for (k, distance) in row.enumerated() where distance > threshold { set.insert(k) }
-      return set
-    }
-  }
-}
-
-/// Decides by branch and bound whether the conflicts go away when at most `budget` vectors do: a bounded vertex cover.
-struct ConflictSearch {
+/// Decides whether a few deletions leave only vectors that are no farther apart than a threshold: a bounded vertex cover of the
+/// graph of *conflicts*, the pairs that are too far apart, by branch and bound.
+///
+/// It counts each vector's conflicts and keeps the counts up to date, so a deletion is one subtraction of a row of numbers.
+struct ConflictSearch: ~Copyable {
   struct LimitExceeded: Error {}
 
-  let budget: Int
-  let limit: Int
-  var conflicts = ConflictGraph([], farther: 0)
+  private let n: Int
+  /// How many vectors may be deleted.
+  private let budget: Int
+  private let limit: Int
   private var steps = 0
+  /// `conflicts[i·n + k]` is 1 if vectors i and k are too far apart, else 0.
+  private let conflicts: UnsafeMutablePointer<Int32>
+  /// For each level of the search the conflicts that every vector has with others that are left; far below 0 for one that is deleted.
+  private let degrees: UnsafeMutablePointer<Int32>
 
-  init(budget: Int, limit: Int) {
+  init(count n: Int, budget: Int, limit: Int) {
+    self.n = n
     self.budget = budget
     self.limit = limit
+    conflicts = .allocate(capacity: n * n)
+    // Each level but the first has deleted one vector more.
+    degrees = .allocate(capacity: (budget + 2) * n)
   }
 
-  private var n: Int { conflicts.neighbors.count }
-
-  /// Whether deleting at most `budget` vectors leaves no conflict.
-  mutating func isCoverable() throws(LimitExceeded) -> Bool {
-    try isCoverable(BitSet(count: n, full: true), budget: budget)
+  deinit {
+    conflicts.deallocate()
+    degrees.deallocate()
   }
 
-  /// The lexicographically smallest `count` vectors without a conflict; there are some.
-  mutating func firstIndependentSet(count: Int) throws(LimitExceeded) -> [Int] {
-    var candidates = BitSet(count: n, full: true)
+  /// Whether deleting as many vectors as there may be leaves none farther apart than `threshold`; `distances` is n×n.
+  mutating func isCoverable(_ distances: [Double], farther threshold: Double) throws(LimitExceeded)
+    -> Bool
+  {
+    let start = findConflicts(distances, farther: threshold)
+    return try isCoverable(start, budget: budget)
+  }
+
+  /// The lexicographically smallest `count` vectors of which none are farther apart than `threshold`; there are some.
+  mutating func firstIndependentSet(
+    count: Int, _ distances: [Double], farther threshold: Double
+  ) throws(LimitExceeded) -> [Int] {
+    var state = findConflicts(distances, farther: threshold)
     var chosen: [Int] = []
     var left = budget
-    for i in 0..<n where chosen.count < count && candidates.contains(i) {
-      // Keeping i costs the candidates that conflict with it; what remains must still be coverable.
-      var rest = candidates
-      rest.subtract(conflicts.neighbors[i])
-      let cost = candidates.count - rest.count
-      rest.remove(i)
-      // A typed throw does not pass through the right side of &&.
-      let isKept = cost <= left ? try isCoverable(rest, budget: left - cost) : false
+    for i in 0..<n where chosen.count < count && state.degrees[i] >= 0 {
+      // Keeping i costs the vectors that conflict with it; what remains must still be coverable.
+      let cost = Int(state.degrees[i])
+      var isKept = cost == 0
+      if cost > 0, cost <= left {
+        var trial = copy(state, to: 1)
+        deleteConflicts(of: i, in: &trial)
+        isKept = try isCoverable(trial, budget: left - cost)
+      }
       if isKept {
         chosen.append(i)
-        candidates = rest
+        deleteConflicts(of: i, in: &state)
         left -= cost
       } else {
-        candidates.remove(i)
+        delete(i, in: &state)
         left -= 1
       }
     }
     return chosen
   }
 
-  private mutating func isCoverable(_ start: BitSet, budget startBudget: Int) throws(LimitExceeded)
-    -> Bool
-  {
-    var (alive, budget) = (start, startBudget)
-    while true {
-      steps += 1
-      guard steps <= limit else { throw LimitExceeded() }
-      var (busiest, most, sum) = (-1, 0, 0)
-      var idle = BitSet(count: n)
-      alive.forEach { i in
-        let degree = conflicts.neighbors[i].countShared(with: alive)
-        sum += degree
-        if degree > most { (busiest, most) = (i, degree) }
-        if degree == 0 { idle.insert(i) }
+  /// The vectors that are left at one level of the search.
+  private struct State {
+    let level: Int
+    let degrees: UnsafeMutablePointer<Int32>
+    /// The conflicts between all of them.
+    var edges: Int
+  }
+
+  /// All vectors, and what conflicts they have.
+  private func findConflicts(_ distances: [Double], farther threshold: Double) -> State {
+    precondition(distances.count == n * n)
+    var sum = 0
+    distances.withUnsafeBufferPointer { distances in
+      for i in 0..<n {
+        let (from, to) = (distances.baseAddress! + i * n, conflicts + i * n)
+        var degree: Int32 = 0
+        for k in 0..<n {
+          to[k] = from[k] > threshold ? 1 : 0
+          degree &+= to[k]
+        }
+        degrees[i] = degree
+        sum += Int(degree)
       }
-      alive.subtract(idle)
-      let edges = sum / 2
-      if edges == 0 { return true }
-      // One deletion ends at most `most` conflicts.
-      if edges > budget * most { return false }
-      if most <= 2 { return coverOfPathsAndCycles(alive) <= budget }
-      var neighbors = conflicts.neighbors[busiest]
-      neighbors.formIntersection(alive)
-      if most > budget {
-        // Keeping the busiest would cost more than there is.
-        alive.remove(busiest)
-        budget -= 1
-        continue
+    }
+    return State(level: 0, degrees: degrees, edges: sum / 2)
+  }
+
+  private func copy(_ state: State, to level: Int) -> State {
+    let copy = State(level: level, degrees: degrees + level * n, edges: state.edges)
+    copy.degrees.update(from: state.degrees, count: n)
+    return copy
+  }
+
+  private func delete(_ i: Int, in state: inout State) {
+    let row = conflicts + i * n
+    state.edges -= Int(state.degrees[i])
+    for k in 0..<n { state.degrees[k] &-= row[k] }
+    // Deleting others cannot bring it back to 0.
+    state.degrees[i] = .min / 2
+  }
+
+  private func deleteConflicts(of i: Int, in state: inout State) {
+    let row = conflicts + i * n
+    var left = state.degrees[i]
+    var k = 0
+    while left > 0 {
+      if row[k] > 0, state.degrees[k] > 0 {
+        delete(k, in: &state)
+        left -= 1
       }
-      var without = alive
-      without.remove(busiest)
-      if try isCoverable(without, budget: budget - 1) { return true }
-      alive.remove(busiest)
-      alive.subtract(neighbors)
-      budget -= most
+      k += 1
     }
   }
 
-  /// The smallest cover where no vector has more than two conflicts: ⌊v/2⌋ of a path, ⌈v/2⌉ of a cycle of v vectors.
-  private func coverOfPathsAndCycles(_ vectors: BitSet) -> Int {
-    var unseen = vectors
-    var cover = 0
-    vectors.forEach { start in
-      guard unseen.contains(start) else { return }
-      var (size, degrees) = (0, 0)
-      var frontier = [start]
-      unseen.remove(start)
-      while let i = frontier.popLast() {
-        size += 1
-        var linked = conflicts.neighbors[i]
-        linked.formIntersection(vectors)
-        degrees += linked.count
-        linked.forEach { k in
-          if unseen.contains(k) {
-            unseen.remove(k)
-            frontier.append(k)
-          }
-        }
+  private mutating func isCoverable(_ start: State, budget startBudget: Int) throws(LimitExceeded)
+    -> Bool
+  {
+    var (state, budget) = (start, startBudget)
+    while true {
+      steps += 1
+      guard steps <= limit else { throw LimitExceeded() }
+      if state.edges == 0 { return true }
+      var (most, leaves) = (Int32(0), Int32(0))
+      for i in 0..<n {
+        most = max(most, state.degrees[i])
+        leaves |= state.degrees[i] == 1 ? 1 : 0
       }
-      let isCycle = degrees == 2 * size
-      cover += isCycle ? (size + 1) / 2 : size / 2
+      // One deletion ends at most `most` conflicts.
+      if state.edges > budget * Int(most) { return false }
+      if leaves > 0 {
+        // Of a vector with one conflict and its partner, no cover needs the former.
+        delete(partner(of: first(with: 1, in: state), in: state), in: &state)
+        budget -= 1
+        continue
+      }
+      let busiest = first(with: most, in: state)
+      if most == 2 || Int(most) > budget {
+        // Cycles are left, of which each may lose any one vector; or keeping the busiest would cost more than there is.
+        delete(busiest, in: &state)
+        budget -= 1
+        continue
+      }
+      var without = copy(state, to: state.level + 1)
+      delete(busiest, in: &without)
+      if try isCoverable(without, budget: budget - 1) { return true }
+      deleteConflicts(of: busiest, in: &state)
+      budget -= Int(most)
     }
-    return cover
+  }
+
+  private func first(with degree: Int32, in state: State) -> Int {
+    var i = 0
+    while state.degrees[i] != degree { i += 1 }
+    return i
+  }
+
+  /// A vector that is left and conflicts with `i`.
+  private func partner(of i: Int, in state: State) -> Int {
+    let row = conflicts + i * n
+    var k = 0
+    while row[k] == 0 || state.degrees[k] < 0 { k += 1 }
+    return k
   }
 }

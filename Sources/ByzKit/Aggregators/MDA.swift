@@ -39,24 +39,26 @@ public struct MDA: Aggregator {
   public func decide(_ geometry: Geometry) throws(AggregationError) -> Combination {
     let finite = try geometry.finiteIndices(discardingAtMost: f)
     let keep = geometry.n - f
-    let distances = finite.map { i in finite.map { geometry.squaredDistance(i, $0) } }
-    // The farthest neighbour among the nearest `keep` bounds the diameter from below, so the bisection starts there.
-    let lowerBound = distances.map { $0.sorted()[keep - 1] }.min() ?? 0
-    var levels = Set<Double>()
-    for (i, row) in distances.enumerated() {
-      for d in row[i...] where d >= lowerBound { levels.insert(d) }
-    }
-    let thresholds = levels.sorted()
-    var search = ConflictSearch(budget: finite.count - keep, limit: searchLimit)
-    var (low, high) = (0, thresholds.count - 1)
+    let distances = geometry.squaredDistances(among: finite)
+    var search = ConflictSearch(
+      count: finite.count, budget: finite.count - keep, limit: searchLimit)
     do {
-      while low < high {
-        let middle = (low + high) / 2
-        search.conflicts = ConflictGraph(distances, farther: thresholds[middle])
-        if try search.isCoverable() { high = middle } else { low = middle + 1 }
+      // Bisects the distances: the set's diameter is one of them, or 0 for a single vector.
+      var candidates = [0.0]
+      for i in finite.indices {
+        candidates += distances[(i * finite.count)..<(i * finite.count + i)]
       }
-      search.conflicts = ConflictGraph(distances, farther: thresholds[low])
-      let chosen = try search.firstIndependentSet(count: keep)
+      var diameter = candidates.max() ?? 0
+      while !candidates.isEmpty {
+        let middle = candidates.value(ofRank: (candidates.count - 1) / 2)
+        if try search.isCoverable(distances, farther: middle) {
+          diameter = middle
+          candidates.removeAll { $0 >= middle }
+        } else {
+          candidates.removeAll { $0 <= middle }
+        }
+      }
+      let chosen = try search.firstIndependentSet(count: keep, distances, farther: diameter)
       return .mean(of: chosen.map { finite[$0] }, n: geometry.n)
     } catch {
       throw .searchLimitExceeded(rule: name, limit: searchLimit)

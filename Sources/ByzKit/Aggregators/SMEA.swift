@@ -10,8 +10,8 @@
 /// - Tolerates: `0 ≤ 2f < n`.
 /// - Ties: eigenvalues within 1e-12 of each other, relatively, are equal; the lexicographically smallest set wins.
 /// - Non-finite: a vector with NaN or infinity is infinitely far from all others; more than f of them are refused.
-/// - Complexity: O(n²d) for the distances; the search is exponential at worst, some thousand steps on Gaussian data at n = 16
-///   and some hundred thousand at n = 28, and ends at ``searchLimit``; O(n²) memory beside the input.
+/// - Complexity: O(n²d) for the distances; the search is exponential at worst, some hundred steps on Gaussian data at n = 16
+///   and a hundred thousand at n = 28, and ends at ``searchLimit``; O(n²) memory beside the input.
 ///
 /// Source: Allouah et al., *Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity*, AISTATS 2023. ByzFL
 /// estimates the eigenvalues by one power step from a random vector.
@@ -39,8 +39,9 @@ public struct SMEA: Aggregator {
   /// Equal weights for the set of smallest scatter.
   public func decide(_ geometry: Geometry) throws(AggregationError) -> Combination {
     let finite = try geometry.finiteIndices(discardingAtMost: f)
-    let distances = finite.map { i in finite.map { geometry.squaredDistance(i, $0) } }
-    var search = ScatterSearch(distances, keep: geometry.n - f, limit: searchLimit)
+    var search = ScatterSearch(
+      geometry.squaredDistances(among: finite), count: finite.count, keep: geometry.n - f,
+      limit: searchLimit)
     guard let chosen = search.run() else {
       throw .searchLimitExceeded(rule: name, limit: searchLimit)
     }

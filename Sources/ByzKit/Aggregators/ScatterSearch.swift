@@ -1,40 +1,51 @@
 /// Finds the `keep` of g vectors whose scatter has the smallest top eigenvalue, from their squared distances alone.
 ///
 /// Fix the first vector p of a set and let `Y[i][j] = (D[p,i] + D[p,j] - D[i,j]) / 2` over the others. The scatter's top eigenvalue
-/// is below t exactly when `t (I + 1 1ᵀ) - Y` is positive definite. Its entries do not depend on the vectors that come later,
-/// so a further vector appends one row to its Cholesky factor, and a pivot that is not positive prunes every larger set.
+/// is below t exactly when `t (I + 1 1ᵀ) - Y` is positive definite, which is when its Cholesky factor has positive pivots. The
+/// factor's row of a vector does not depend on the vectors that come later, and its pivot only falls with every vector before it.
+/// So the search extends the rows of all vectors that could still come by one entry at a time; a vector whose pivot is not positive
+/// is out for good, and a set ends when too few are left to complete it.
 struct ScatterSearch {
   private let g: Int
   private let keep: Int
   private let limit: Int
   /// Squared distances, divided by the largest in the first `best`: beside a vector that is far away the squares of all others
-  /// would vanish if it set the scale. Its own distances may be infinite, which prunes it.
+  /// would vanish if it set the scale. Its own distances may be infinite, which rules it out.
   private let distances: [Double]
   private var steps = 0
 
   /// A set must stay below this to be better than the best so far.
   private var threshold = Double.infinity
   private var best: [Int]
-  /// Counts the changes of `threshold`: factors made before one must be made again.
+  /// Counts the changes of `threshold`.
   private var version = 0
+  /// How many vectors of `path` have rows made with this threshold.
+  private var made = 0
 
-  /// The set under construction without its first vector, and the Cholesky rows that belong to it; the diagonal is inverted.
+  /// The set under construction, its first vector in front.
   private var path: [Int]
+  /// `factor[k·g + c]`: entry k of the row of vector c, which belongs to `path[k + 1]`.
   private var factor: [Double]
+  /// `pivots[k·g + c]`: the pivot of vector c after k entries.
+  private var pivots: [Double]
 
-  init(_ distances: [[Double]], keep: Int, limit: Int) {
-    g = distances.count
+  init(_ distances: [Double], count g: Int, keep: Int, limit: Int) {
+    self.g = g
     self.keep = keep
     self.limit = limit
     // A good set to begin with prunes most others: the vectors with the nearest neighbours.
-    let reach = distances.map { $0.sorted().prefix(keep).reduce(0, +) }
-    let start = (0..<g).lowest(keep) { reach[$0] }.sorted()
+    let reach = (0..<g).map { i in
+      distances[(i * g)..<((i + 1) * g)].sorted().prefix(keep).reduce(0, +)
+    }
+    let start = (0..<g).lowestSet(keep) { reach[$0] }
     best = start
-    let largest = start.flatMap { i in start.map { distances[i][$0] } }.max() ?? 0
+    var largest = 0.0
+    for i in start { for k in start { largest = max(largest, distances[i * g + k]) } }
     let unit = largest > 0 && largest.isFinite ? largest : 1
-    self.distances = distances.flatMap { $0.map { $0 / unit } }
+    self.distances = distances.map { $0 / unit }
     path = [Int](repeating: 0, count: keep)
-    factor = [Double](repeating: 0, count: keep * keep)
+    factor = [Double](repeating: 0, count: keep * g)
+    pivots = [Double](repeating: 0, count: keep * g)
   }
 
   private func distance(_ i: Int, _ j: Int) -> Double { distances[i * g + j] }
@@ -45,7 +56,8 @@ struct ScatterSearch {
     // A little above it, so that an equal set with lower indices is still found.
     threshold = topEigenvalue(best) * (1 + 1e-9)
     for first in 0...(g - keep) {
-      guard extend(first, count: 0, from: first + 1) else { return nil }
+      path[0] = first
+      guard complete(from: 1) else { return nil }
     }
     return best
   }
@@ -60,53 +72,75 @@ struct ScatterSearch {
   }
 
   /// Tries all sets that continue the first `count` vectors of `path`; false if the limit was reached.
-  private mutating func extend(_ first: Int, count: Int, from start: Int) -> Bool {
-    if count == keep - 1 {
-      let set = [first] + path.prefix(count)
-      let eigenvalue = topEigenvalue(set)
+  private mutating func complete(from count: Int) -> Bool {
+    if count == keep {
+      let eigenvalue = topEigenvalue(path)
       if eigenvalue < threshold {
-        best = set
+        best = path
         threshold = eigenvalue * (1 - 1e-12)
         version += 1
+        made = 0
       }
       return true
     }
     var seen = version
-    for next in stride(from: start, through: g - (keep - 1 - count), by: 1) {
+    var left = extendRows(by: count - 1)
+    made = count
+    var next = path[count - 1] + 1
+    while left >= keep - count {
+      defer { next += 1 }
+      guard pivots[(count - 1) * g + next] > 0 else { continue }
       steps += 1
       if steps > limit { return false }
-      guard append(next, at: count, first: first) else { continue }
+      left -= 1
       path[count] = next
-      guard extend(first, count: count + 1, from: next + 1) else { return false }
+      guard complete(from: count + 1) else { return false }
       if version != seen {
         seen = version
-        for k in 0..<count where !append(path[k], at: k, first: first) { return true }
+        while made < count {
+          made += 1
+          if extendRows(by: made - 1) < keep - made { return true }
+        }
+        left = (next + 1..<g).count { pivots[(count - 1) * g + $0] > 0 }
       }
     }
     return true
   }
 
-  /// Appends a vector's row to the factor at position `k`; false if no set that contains these vectors can be better.
-  private mutating func append(_ next: Int, at k: Int, first: Int) -> Bool {
-    let (t, toNext, width) = (threshold, distance(first, next), keep)
+  /// Adds to all rows after it the entry of `path[k]`, or begins the rows if it is the first; returns how many of them can still follow.
+  ///
+  /// Its own pivot must be positive.
+  private mutating func extendRows(by k: Int) -> Int {
+    let (g, t, first, last) = (g, threshold, path[0], path[k])
     return distances.withUnsafeBufferPointer { distances in
       factor.withUnsafeMutableBufferPointer { factor in
-        path.withUnsafeBufferPointer { path in
-          let row = factor.baseAddress! + k * width
-          var pivot = 2 * t - toNext
-          for j in 0..<k {
-            let other = path[j]
-            let y = (distances[first * g + other] + toNext - distances[other * g + next]) / 2
-            var value = t - y
-            let earlier = factor.baseAddress! + j * width
-            for i in 0..<j { value -= row[i] * earlier[i] }
-            value *= earlier[j]
-            row[j] = value
-            pivot -= value * value
+        pivots.withUnsafeMutableBufferPointer { pivots in
+          let toFirst = distances.baseAddress! + first * g
+          let pivot = pivots.baseAddress! + k * g
+          var count = 0
+          guard k > 0 else {
+            for c in (last + 1)..<g {
+              pivot[c] = 2 * t - toFirst[c]
+              count += pivot[c] > 0 ? 1 : 0
+            }
+            return count
           }
-          guard pivot > 0 else { return false }
-          row[k] = 1 / pivot.squareRoot()
-          return true
+          let toLast = distances.baseAddress! + last * g
+          let entry = factor.baseAddress! + (k - 1) * g
+          for c in (last + 1)..<g { entry[c] = t - (toFirst[c] + toFirst[last] - toLast[c]) / 2 }
+          for j in 0..<(k - 1) {
+            let row = factor.baseAddress! + j * g
+            let scale = row[last]
+            for c in (last + 1)..<g { entry[c] -= scale * row[c] }
+          }
+          let before = pivot - g
+          let scale = 1 / before[last].squareRoot()
+          for c in (last + 1)..<g {
+            entry[c] *= scale
+            pivot[c] = before[c] - entry[c] * entry[c]
+            count += pivot[c] > 0 ? 1 : 0
+          }
+          return count
         }
       }
     }

@@ -78,10 +78,38 @@ struct Tridiagonal {
       high = max(high, diagonal[k] + radius)
       low = max(low, diagonal[k])
     }
+    // Four numbers at once take hardly longer than one, since their divisions run beside each other. 20 times bring a finite
+    // interval down to 1e-14 of itself; halving does the rest.
+    for _ in 0..<20 where high.isFinite {
+      let tried = low + (high - low) * SIMD4(0.2, 0.4, 0.6, 0.8)
+      let above = areAboveAll(tried)
+      for k in 0..<4 {
+        if above[k] {
+          high = tried[k]
+          break
+        }
+        low = tried[k]
+      }
+    }
     while true {
       let middle = low + (high - low) / 2
       guard middle > low, middle < high else { return high }
       if isAboveAll(middle) { high = middle } else { low = middle }
+    }
+  }
+
+  /// Which λ exceed every eigenvalue.
+  private func areAboveAll(_ λ: SIMD4<Double>) -> SIMDMask<SIMD4<Int64>> {
+    diagonal.withUnsafeBufferPointer { diagonal in
+      beside.withUnsafeBufferPointer { beside in
+        var pivots = diagonal[0] - λ
+        var above = pivots .< 0
+        for k in 1..<max(1, diagonal.count) {
+          pivots = diagonal[k] - λ - beside[k - 1] * beside[k - 1] / pivots
+          above = above .& (pivots .< 0)
+        }
+        return above
+      }
     }
   }
 

@@ -82,7 +82,7 @@ extension PreAggregator {
   /// Makes the vectors for the next rule.
   ///
   /// - Parameter vectors: n tensors of one shape; nothing is copied.
-  /// - Returns: ``outputCount(n:)`` tensors of that shape.
+  /// - Returns: ``outputCount(n:)`` tensors of that shape. One that is a vector as it was shares its memory until either changes.
   /// - Throws: ``AggregationError`` when the rule refuses them.
   public func preAggregate<Element>(
     _ vectors: [Tensor<Element>]
@@ -104,15 +104,19 @@ extension PreAggregator {
 }
 
 extension Rule {
-  /// One pass of the rule, which has been validated: vectors in, vectors out.
+  /// One pass of the rule, which has been validated: vectors in, vectors out. One that does not change is not copied.
   func apply<Element>(to vectors: [Tensor<Element>]) throws(AggregationError) -> [Tensor<Element>] {
     let run = try RuleRun(self, on: Rows(checking: vectors))
     let combination = try run.decide()
-    var outputs = (0..<combination.outputCount).map { _ in
-      Tensor<Element>(uninitialized: vectors[0].shape)
+    guard let (changed, rest) = combination.withoutCopies else {
+      var outputs = vectors[0].uninitialized(count: combination.outputCount)
+      run.apply(combination, into: OutputRows(&outputs))
+      return outputs
     }
-    run.apply(combination, into: OutputRows(&outputs))
-    return outputs
+    if changed.isEmpty { return vectors }
+    var outputs = vectors[0].uninitialized(count: changed.count)
+    run.selecting(changed).apply(rest, into: OutputRows(&outputs))
+    return vectors.replacing(changed, with: outputs)
   }
 
   func apply<Element>(
@@ -120,11 +124,23 @@ extension Rule {
   ) async throws -> [Tensor<Element>] {
     let run = try RuleRun(self, on: Rows(checking: vectors))
     let combination = try await run.decide(in: context)
-    var outputs = (0..<combination.outputCount).map { _ in
-      Tensor<Element>(uninitialized: vectors[0].shape)
+    guard let (changed, rest) = combination.withoutCopies else {
+      var outputs = vectors[0].uninitialized(count: combination.outputCount)
+      try await run.apply(combination, into: OutputRows(&outputs), in: context)
+      return outputs
     }
-    try await run.apply(combination, into: OutputRows(&outputs), in: context)
-    return outputs
+    if changed.isEmpty { return vectors }
+    var outputs = vectors[0].uninitialized(count: changed.count)
+    try await run.selecting(changed).apply(rest, into: OutputRows(&outputs), in: context)
+    return vectors.replacing(changed, with: outputs)
+  }
+}
+
+extension Array {
+  fileprivate func replacing(_ indices: [Int], with elements: [Element]) -> [Element] {
+    var result = self
+    for (i, element) in zip(indices, elements) { result[i] = element }
+    return result
   }
 }
 
@@ -137,4 +153,8 @@ extension Rows {
 extension Tensor {
   /// Memory for a rule to write; the kernels write every element.
   init(uninitialized shape: [Int]) { self.init(shape: shape) { _ in } }
+
+  fileprivate func uninitialized(count: Int) -> [Tensor] {
+    (0..<count).map { _ in Tensor(uninitialized: shape) }
+  }
 }

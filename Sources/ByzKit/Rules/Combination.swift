@@ -31,6 +31,14 @@ public enum Combination: Hashable, Codable, Sendable {
     }
   }
 
+  /// The outputs that are not the vector of the same index as it is, and the combination of those vectors that makes them; nil if
+  /// that is all of them.
+  var withoutCopies: (indices: [Int], combination: Combination)? {
+    guard case .scaled(let factors) = self, factors.contains(1) else { return nil }
+    let indices = factors.indices.filter { factors[$0] != 1 }
+    return (indices, .scaled(indices.map { factors[$0] }))
+  }
+
   /// Writes these columns of the output.
   func apply(to rows: Rows, columns: Range<Int>, into out: OutputRows) {
     switch self {

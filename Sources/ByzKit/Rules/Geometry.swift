@@ -9,47 +9,64 @@ public struct Geometry: Sendable {
   public let n: Int
   /// What the vectors are made of, and so how exact the numbers are.
   public let elementType: ElementType
-  private let measurement: Measurement?
+  private let kind: Kind
   private let values: [Double]
+
+  /// What was measured, in one byte: rules ask for some ten thousand numbers, and each answer checks it.
+  private enum Kind {
+    case nothing, norms, distances, distancesTo, centredGram
+  }
 
   package init(n: Int, elementType: ElementType, measurement: Measurement?, values: [Double]) {
     self.n = n
     self.elementType = elementType
-    self.measurement = measurement
+    self.kind =
+      switch measurement {
+      case nil: .nothing
+      case .norms: .norms
+      case .distances: .distances
+      case .distancesTo: .distancesTo
+      case .centredGram: .centredGram
+      }
     self.values = values
   }
 
   /// ‖xᵢ‖², of `Measurement/norms`; infinite for a vector that is not finite.
   public func squaredNorm(_ i: Int) -> Double {
-    precondition(measurement == .norms, "The rule did not measure norms.")
+    precondition(kind == .norms, "The rule did not measure norms.")
     return values[i].isFinite ? values[i] : .infinity
   }
 
   /// ‖xᵢ - xₖ‖², of `Measurement/distances`; infinite if one of the two is not finite, also for i = k.
   public func squaredDistance(_ i: Int, _ k: Int) -> Double {
-    precondition(measurement == .distances, "The rule did not measure distances.")
+    precondition(kind == .distances, "The rule did not measure distances.")
     return values[i * n + k]
+  }
+
+  /// ‖xᵢ - xₖ‖² for all i and k among `indices`, row-major; of `Measurement/distances`.
+  func squaredDistances(among indices: [Int]) -> [Double] {
+    precondition(kind == .distances, "The rule did not measure distances.")
+    guard indices.count < n else { return values }
+    return indices.flatMap { i in indices.map { values[i * n + $0] } }
   }
 
   /// ‖xᵢ - r‖² for the reference r of `Measurement/distancesTo(_:)`; infinite if one of the two is not finite.
   public func squaredDistance(to i: Int) -> Double {
-    guard case .distancesTo = measurement else {
-      preconditionFailure("The rule did not measure distances to one vector.")
-    }
+    precondition(kind == .distancesTo, "The rule did not measure distances to one vector.")
     return values[i]
   }
 
   /// ⟨xᵢ - c, xₖ - c⟩ for the coordinate-wise median c, of `Measurement/centredGram`; NaN or infinite if one of the
   /// two is not finite.
   public func centredProduct(_ i: Int, _ k: Int) -> Double {
-    precondition(measurement == .centredGram, "The rule did not measure a centred Gram matrix.")
+    precondition(kind == .centredGram, "The rule did not measure a centred Gram matrix.")
     return values[i * n + k]
   }
 
   /// Whether every coordinate of vector `i` is finite.
   public func isFinite(_ i: Int) -> Bool {
-    switch measurement {
-    case nil: true
+    switch kind {
+    case .nothing: true
     case .norms, .distancesTo: values[i].isFinite
     case .distances, .centredGram: values[i * n + i].isFinite
     }
@@ -86,18 +103,23 @@ extension Range<Int> {
     let keys = map(key)
     let limit = keys.value(ofRank: count - 1)
     // Those at the limit that there is room for.
-    var room = count - keys.count { $0 < limit }
-    return filter { i in
-      let key = keys[i - lowerBound]
-      if key == limit { room -= 1 }
-      return key < limit || (key == limit && room >= 0)
+    var room = count
+    for key in keys { room -= key < limit ? 1 : 0 }
+    return [Int](unsafeUninitializedCapacity: self.count) { set, size in
+      // Without branches: which come in is as good as random.
+      for (position, key) in keys.enumerated() {
+        let atLimit = key == limit ? 1 : 0
+        set[size] = lowerBound + position
+        size += key < limit ? 1 : (room > 0 ? atLimit : 0)
+        room -= atLimit
+      }
     }
   }
 }
 
 extension [Double] {
   /// The value that would be at a position if they were sorted: Hoare's selection. None of them is NaN.
-  fileprivate func value(ofRank rank: Int) -> Double {
+  func value(ofRank rank: Int) -> Double {
     var copy = self
     return copy.withUnsafeMutableBufferPointer { values in
       var (low, high) = (0, values.count - 1)

@@ -80,13 +80,14 @@ void byz_mean_plus_deviation(byz_type type, byz_rows rows, size_t n, double fact
 /// Columns in one block of a geometric sum.
 #define BYZ_BLOCK 2048
 
-/// out[i] = Σ_j x_ij². Not finite exactly if the row is not finite (or, for doubles, beyond 1e154).
-void byz_squared_norms(byz_type type, byz_rows rows, size_t n, size_t begin, size_t end,
+/// out[i] = Σ_j x_ij², the sums of `part` columns each, a multiple of BYZ_BLOCK, added in order. Not finite exactly if the row is not finite (or, for doubles, beyond 1e154).
+void byz_squared_norms(byz_type type, byz_rows rows, size_t n, size_t part, size_t begin, size_t end,
                        double *out);
 
 /// out[i] = Σ_j (x_ij - x_rj)² for r = reference, with the bits of byz_squared_distances; +Inf where one of the two is not finite.
-void byz_squared_distances_to(byz_type type, byz_rows rows, size_t n, size_t reference, size_t begin, size_t end,
-                              double *out);
+/// Parts as for byz_squared_norms.
+void byz_squared_distances_to(byz_type type, byz_rows rows, size_t n, size_t reference, size_t part, size_t begin,
+                              size_t end, double *out);
 
 /// out[i·n + k] = Σ_j (x_ij - x_kj)², symmetric. +Inf for a pair with a non-finite row; so is its diagonal entry.
 void byz_squared_distances(byz_type type, byz_rows rows, size_t n, size_t begin,
@@ -106,7 +107,8 @@ void byz_subset_means(byz_type type, byz_rows rows, size_t n, const uint8_t *mem
                       size_t m, bool overlapping, size_t begin, size_t end, byz_outputs outs);
 
 /// out[j] = factor·x_j; a factor of 0 gives zeros, whatever the row holds.
-void byz_scale(byz_type type, const void *row, double factor, size_t begin, size_t end, void *out);
+/// `streaming` says that the output is too large for the caches, which are then passed by; the bits are the same.
+void byz_scale(byz_type type, const void *row, double factor, size_t begin, size_t end, bool streaming, void *out);
 
 // MARK: - Random numbers (random.inc)
 //
