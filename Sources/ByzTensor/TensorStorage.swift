@@ -23,7 +23,7 @@ package final class TensorStorage: @unchecked Sendable {
   /// Uninitialised memory of our own, aligned to a cache line; from 4 MiB up to huge pages, which halves the cost of first use. If
   /// it is large, what another tensor has left.
   package init(byteCount: Int) {
-    if let block = WarmBlocks.shared.take(byteCount) {
+    if let block = WarmBlocks.shared?.take(byteCount) {
       address = block.address
       blockByteCount = block.byteCount
     } else {
@@ -52,8 +52,11 @@ package final class TensorStorage: @unchecked Sendable {
   }
 
   deinit {
-    if owner == nil {
-      WarmBlocks.shared.leave(WarmBlocks.Block(address: address, byteCount: blockByteCount))
+    guard owner == nil else { return }
+    if let blocks = WarmBlocks.shared {
+      blocks.leave(WarmBlocks.Block(address: address, byteCount: blockByteCount))
+    } else {
+      address.deallocate()
     }
   }
 }

@@ -1,3 +1,5 @@
+import CByzSystem
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -22,7 +24,8 @@ package final class WarmBlocks: @unchecked Sendable {
     }
   }
 
-  package static let shared = WarmBlocks()
+  /// Those of this process; nil under the address sanitizer, which is to see what is used after it was left.
+  package static let shared: WarmBlocks? = byz_is_address_sanitized() ? nil : WarmBlocks()
   /// Smaller blocks are the allocator's, which keeps them itself.
   package static let leastByteCount = 1 << 20
   /// Of all blocks together.

@@ -62,3 +62,12 @@ uint64_t byz_physical_memory(void) {
   return 0;
 #endif
 }
+
+bool byz_is_address_sanitized(void) {
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  return true;
+#endif
+#endif
+  return false;
+}

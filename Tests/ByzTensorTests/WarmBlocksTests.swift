@@ -36,7 +36,7 @@ struct WarmBlocksTests {
     #expect(blocks.take(1000) == nil)
   }
 
-  @Test("a tensor takes the memory of one that is gone, and no two have the same")
+  @Test("tensors in memory that others have left have values of their own")
   func tensors() throws {
     let count = 3 << 20
     func address(_ tensor: Tensor<Float>) -> UnsafeRawPointer? {

@@ -108,11 +108,12 @@ extension Rule {
   func apply<Element>(to vectors: [Tensor<Element>]) throws(AggregationError) -> [Tensor<Element>] {
     let run = try RuleRun(self, on: Rows(checking: vectors))
     let combination = try run.decide()
-    guard let (changed, rest) = combination.withoutCopies else {
+    guard run.rows.count == vectors.count, let (changed, rest) = combination.withoutCopies else {
       var outputs = vectors[0].uninitialized(count: combination.outputCount)
       run.apply(combination, into: OutputRows(&outputs))
       return outputs
     }
+    precondition(combination.outputCount == vectors.count, "A factor for each vector is needed.")
     if changed.isEmpty { return vectors }
     var outputs = vectors[0].uninitialized(count: changed.count)
     run.selecting(changed).apply(rest, into: OutputRows(&outputs))
@@ -124,11 +125,12 @@ extension Rule {
   ) async throws -> [Tensor<Element>] {
     let run = try RuleRun(self, on: Rows(checking: vectors))
     let combination = try await run.decide(in: context)
-    guard let (changed, rest) = combination.withoutCopies else {
+    guard run.rows.count == vectors.count, let (changed, rest) = combination.withoutCopies else {
       var outputs = vectors[0].uninitialized(count: combination.outputCount)
       try await run.apply(combination, into: OutputRows(&outputs), in: context)
       return outputs
     }
+    precondition(combination.outputCount == vectors.count, "A factor for each vector is needed.")
     if changed.isEmpty { return vectors }
     var outputs = vectors[0].uninitialized(count: changed.count)
     try await run.selecting(changed).apply(rest, into: OutputRows(&outputs), in: context)

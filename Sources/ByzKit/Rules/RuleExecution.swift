@@ -21,10 +21,13 @@ struct MeasureSubtask: FootprintSubtask {
 
   func check(_ operands: Operands) throws {
     guard let rows = operands.rows,
+      zip(chunks, chunks.dropFirst()).allSatisfy({ $0.upperBound <= $1.lowerBound }),
       chunks.allSatisfy({
         $0.lowerBound >= 0 && $0.upperBound <= rows.columns
           && $0.lowerBound % Rows.blockColumns == 0
       }),
+      // What comes out travels in one message.
+      chunks.count * measurement.count(n: rows.count) <= WireLimits().message / 8,
       measurement.fits(rows: rows.count, centred: centred, hasZeros: rows.pointers.contains(nil))
     else { throw AggregationError.noVectors }
   }
@@ -48,8 +51,8 @@ struct CombineSubtask: FootprintSubtask {
 
   func check(_ operands: Operands) throws {
     guard let rows = operands.rows, let outputs = operands.outputs,
-      combination.fits(rows: rows, outputs: outputs), range.lowerBound >= 0,
-      range.upperBound <= rows.columns
+      combination.fits(rows: rows, outputs: outputs), range == 0..<outputs.columns,
+      outputs.columns == rows.columns
     else { throw AggregationError.noVectors }
   }
 

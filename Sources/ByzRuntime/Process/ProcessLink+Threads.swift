@@ -136,6 +136,8 @@ extension ProcessLink {
         }
         guard isOpen else { return }
         if message.kind == .release {
+          // That can take a while, and nothing is to wait for it.
+          comeBy(at: nil)
           try takeBack(message)
         } else {
           receiver.receive(message)

@@ -67,7 +67,7 @@ void byz_mean_around_median(byz_type type, byz_rows rows, size_t n, size_t f,
                             size_t begin, size_t end, void *out);
 
 /// out[j] = mean + factor·deviation of column j, where deviation² = Σ_i (x_ij - mean)² / (n - correction).
-/// Two passes over each block of columns: no cancellation.
+/// One pass, in double: of its precision a factor n is lost at most. Values beyond 1e154 give what is not finite.
 void byz_mean_plus_deviation(byz_type type, byz_rows rows, size_t n, double factor,
                              size_t correction, size_t begin, size_t end, void *out);
 

@@ -105,6 +105,9 @@ int byz_memory_discard(int fd, size_t offset, size_t byte_count);
 /// The machine's memory in bytes; 0 when it cannot be told.
 uint64_t byz_physical_memory(void);
 
+/// Whether the address sanitizer watches this program.
+bool byz_is_address_sanitized(void);
+
 // MARK: Processors
 
 /// Keeps the calling thread on one processor.

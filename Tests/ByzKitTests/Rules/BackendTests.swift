@@ -49,7 +49,7 @@ struct BackendTests {
           #expect(hasSameBits(actual, expected), "\(rule)")
         }
         let expectedDoubles = try rule.outputs(doubles)
-        let actualDoubles = try await rule.outputs(doubles, on: pool, chunkSize: nil)
+        let actualDoubles = try await rule.outputs(doubles, on: pool, chunkSize: 1000)
         #expect(hasSameBits(actualDoubles, expectedDoubles), "\(rule)")
       }
       let remote = pool.statistics.filter { $0.backend == workers.backend.name }

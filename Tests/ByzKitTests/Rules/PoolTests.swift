@@ -59,6 +59,25 @@ struct PoolTests {
     }
   }
 
+  @Test(
+    "Work that is large enough to be split without being asked gives the bits of the direct call")
+  func split() async throws {
+    // More columns than a measurement has parts of one block each.
+    let vectors = (0..<64).map {
+      Tensor<Float>.normal(shape: [70_077], key: RandomKey(UInt64($0)))
+    }
+    for workers in [WorkerConfiguration.threads(2), .testProcesses(2)] {
+      try await withActorPool(workers) { (pool) async throws -> Void in
+        for rule in [MultiKrum(f: 8, q: 12), GeometricMedian()] as [any Rule] {
+          let direct = try rule.outputs(vectors)
+          let pooled = try await rule.outputs(vectors, on: pool, chunkSize: nil)
+          #expect(hasSameBits(pooled, direct), "\(rule) on \(workers.backend.name)")
+        }
+        #expect(pool.statistics.reduce(0) { $0 + $1.completed } >= 4)
+      }
+    }
+  }
+
   @Test("At least two workers have at least two subtasks of every rule", arguments: TestedRule.all)
   func shares(_ rule: TestedRule) async throws {
     let f = try #require(rule.f(n: Self.n))
