@@ -106,7 +106,7 @@ struct Tridiagonal {
         var above = pivots .< 0
         for k in 1..<max(1, diagonal.count) {
           pivots = diagonal[k] - λ - beside[k - 1] * beside[k - 1] / pivots
-          above = above .& (pivots .< 0)
+          above .&= pivots .< 0
         }
         return above
       }
