@@ -68,7 +68,7 @@ struct ReadmeSnippets {
     // snippet: HeterogeneousPool
     let rule = MultiKrum(f: 2, q: 4)
     let (aggregate, workers) = try await withActorPool(.threads(2), .processes(2)) { pool in
-      let aggregate = try await rule.aggregate(gradients, on: pool)
+      let aggregate = try await rule.aggregate(gradients, on: pool, chunkSize: 1000)
       return (aggregate, pool.statistics)
     }
     for worker in workers { print(worker.name, worker.completed) }  // thread-0 …, process-0 …
@@ -76,6 +76,7 @@ struct ReadmeSnippets {
     #expect(try aggregate == rule.aggregate(gradients))
     #expect(workers.map(\.name) == ["thread-0", "thread-1", "process-0", "process-1"])
     #expect(workers.allSatisfy { $0.failed == 0 && !$0.isLost })
+    #expect(workers.reduce(0) { $0 + $1.completed } >= 5)
   }
 
   @Test("an actor answers alike on a thread and in a process")
