@@ -68,8 +68,6 @@ package final class ProcessLink: Link {
     var waitCount: UInt64 = 0
     /// Set once; nothing is sent or received afterwards.
     var closeReason: RuntimeError?
-    /// Whether the child has been asked to exit.
-    var isFinishing = false
   }
 
   /// Takes over one end of a socket pair.
@@ -254,15 +252,6 @@ package final class ProcessLink: Link {
     if isSent { close(reason) }
   }
 
-  /// Asks the child to exit, by the end of the stream, and kills it if it has not within `limit`; the receiver is told then.
-  /// What is queued may be lost: call it when every answer has come.
-  package func finish(within limit: Duration) {
-    state.withLock { $0.isFinishing = true }
-    byz_shut_down(socket, false)
-    guard let child else { return }
-    if !startThread(named: "\(peerName) end", { child.end(within: limit) }) { child.end() }
-  }
-
   /// The reading thread's last act.
   ///
   /// - Parameter failure: Why it reads no more; nil at the end of the stream.
@@ -271,7 +260,7 @@ package final class ProcessLink: Link {
     let ending = child?.end(within: failure == nil ? Self.exitLimit : .zero)
     // The process is gone, so what it was lent can be used again. All this must be let go of outside of the lock.
     let (reason, old) = state.withLock { state in
-      let reason = state.closeReason ?? failure ?? Self.reason(peerName, ending, state.isFinishing)
+      let reason = state.closeReason ?? failure ?? Self.reason(peerName, ending)
       let old = state
       state = State()
       state.closeReason = reason
@@ -288,14 +277,9 @@ package final class ProcessLink: Link {
     }
   }
 
-  private static func reason(
-    _ name: String, _ ending: ChildProcess.Ending?, _ isFinishing: Bool
-  ) -> RuntimeError {
-    guard let ending else { return RuntimeError(.workerLost, "The \(name) has closed the link.") }
-    if isFinishing, ending == .exited(status: 0) {
-      return RuntimeError(.stopped, "The \(name) has been stopped.")
-    }
-    return RuntimeError(.workerLost, "The \(name) \(ending).")
+  private static func reason(_ name: String, _ ending: ChildProcess.Ending?) -> RuntimeError {
+    RuntimeError(
+      .workerLost, "The \(name) \(ending.map(String.init(describing:)) ?? "has closed the link").")
   }
 }
 

@@ -54,22 +54,6 @@ struct ProcessTests {
     #expect(reason.message.contains("exited with status 3"))
   }
 
-  @Test("a child that has finished has been stopped, not lost")
-  func finished() async throws {
-    let (link, inbox) = try await open(EchoProgram.self)
-    link.send(.sample(1, sizes: []))
-    _ = try await inbox.next()
-    link.finish(within: .seconds(5))
-    #expect(try await inbox.closed().code == .stopped)
-  }
-
-  @Test("a child that does not finish is killed")
-  func notFinished() async throws {
-    let (link, inbox) = try await open(DeafProgram.self)
-    link.finish(within: .milliseconds(20))
-    #expect(try await inbox.closed().message.contains("was killed by signal 9"))
-  }
-
   @Test("closing ends a child that is stopped, before it returns")
   func stopped() async throws {
     let (link, inbox) = try await open(EchoProgram.self)
