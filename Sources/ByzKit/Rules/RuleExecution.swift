@@ -26,9 +26,9 @@ struct MeasureSubtask: FootprintSubtask {
         $0.lowerBound >= 0 && $0.upperBound <= rows.columns
           && $0.lowerBound % Rows.blockColumns == 0
       }),
+      measurement.fits(rows: rows.count, centred: centred, hasZeros: rows.pointers.contains(nil)),
       // What comes out travels in one message.
-      chunks.count * measurement.count(n: rows.count) <= WireLimits().message / 8,
-      measurement.fits(rows: rows.count, centred: centred, hasZeros: rows.pointers.contains(nil))
+      chunks.count * measurement.count(n: rows.count) <= WireLimits().message / 8
     else { throw AggregationError.noVectors }
   }
 
