@@ -23,7 +23,9 @@ final class LinkHandler: ChannelInboundHandler {
   private var early: [ByteBuffer] = []
   private var isReceiving = true
   /// Set while the event loop does not sleep, since the next message may be on its way.
-  private var patience: Patience?
+  private var patience = Patience()
+  /// Whether it looks again by itself.
+  private var isLooking = false
 
   private var outgoing = Outgoing()
   private var isWriting = false
@@ -181,18 +183,16 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
-    let isLooking = patience != nil
-    patience = Patience()
+    patience.end()
+    patience.begin()
     if !isLooking { lookAgain() }
     context.fireChannelReadComplete()
   }
 
   /// With a timer that is about to ring the event loop looks at its sockets and goes on; with a task that is due it would not look.
   private func lookAgain() {
-    guard let context, patience?.lasts() == true else {
-      patience = nil
-      return
-    }
+    isLooking = context != nil && patience.lasts()
+    guard isLooking, let context else { return }
     context.eventLoop.assumeIsolated().scheduleTask(in: .microseconds(1)) { self.lookAgain() }
   }
 

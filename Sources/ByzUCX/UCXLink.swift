@@ -261,7 +261,10 @@ package final class UCXLink: Link {
       }
       if let failure = endpoint.failure { return end(failure, endpoint: endpoint) }
       release(endpoint.takeGoneByteCount())
-      if isBusy { patience = Patience() }
+      if isBusy {
+        patience.end()
+        patience.begin()
+      }
       if options.spin > .zero {
         let now = ContinuousClock.now
         if isBusy { lastWork = now }

@@ -88,10 +88,15 @@ ssize_t byz_send(int socket, const struct iovec *pieces, int count) { return -EN
 int byz_close_on_exec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0; }
 
 ssize_t byz_receive(int socket, void *bytes, size_t count, bool waits) {
-  ssize_t received;
-  do received = recv(socket, bytes, count, waits ? 0 : MSG_DONTWAIT);
-  while (received < 0 && errno == EINTR);
-  return received < 0 ? -errno : received;
+  while (true) {
+    ssize_t received = recv(socket, bytes, count, MSG_DONTWAIT);
+    if (received >= 0) return received;
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN || !waits) return -errno;
+    // Not in recv: there Linux wakes a thread each time the other side has taken what was sent to it.
+    struct pollfd event = {.fd = socket, .events = POLLIN};
+    if (poll(&event, 1, -1) < 0 && errno != EINTR) return -errno;
+  }
 }
 
 int byz_wait_until_writable(int socket) {

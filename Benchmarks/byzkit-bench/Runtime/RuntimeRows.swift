@@ -62,7 +62,7 @@ struct RuntimeRows {
       let echo = try SocketEcho(.tcp, byteCount: 4 * count)
       defer { echo.stop() }
       let yardstick = RuntimeContestant(
-        row: "4 MiB there and a byte back", backend: SocketEcho.Kind.tcp.rawValue, callsPerTurn: 5,
+        row: "4 MiB there and a byte back", backend: SocketEcho.Kind.tcp.rawValue, callsPerTurn: 20,
         work: Double(4 * count) / 1e9, unit: "GB/s", call: { echo.roundTrip() })
       let contestants = actors.flatMap { backend, actor in
         var ways: [(String, Tensor<Float>, RuntimeLimit?)] = []
@@ -79,7 +79,7 @@ struct RuntimeRows {
         }
         return ways.map { row, tensor, limit in
           RuntimeContestant(
-            row: row, backend: backend, callsPerTurn: 5, work: Double(4 * count) / 1e9,
+            row: row, backend: backend, callsPerTurn: 20, work: Double(4 * count) / 1e9,
             unit: "GB/s", limit: limit,
             call: {
               guard try await actor.ends(tensor) == [0, Float(count - 1)] else {

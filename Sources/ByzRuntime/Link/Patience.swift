@@ -11,12 +11,23 @@ package import Synchronization
 /// The moment in which a thread looks again for what it waits for, before it sleeps.
 ///
 /// To wake a processor that has gone idle takes longer than most calls, and in a conversation the next message is already on its
-/// way. So a thread that has just had something to do looks again for ``length``, and lets other threads go first each time. Where
-/// they take the processor for long it is needed for something better: then all threads of this process sleep at once for a while,
-/// which doubles each time, from one to sixteen milliseconds.
+/// way. So a thread whose last wait was short looks again for ``length``, and lets other threads go first each time. After a long
+/// wait it sleeps at once: who waits for a computation would only be in its way. Where others take the processor for long it is
+/// needed for something better: then all threads of this process sleep at once for a while, which doubles each time, from one
+/// to sixteen milliseconds.
+///
+/// ```swift
+/// patience.begin()
+/// while nothingIsThere, patience.lasts() {}
+/// // Sleeps if still nothing is there.
+/// patience.end()
+/// ```
 package struct Patience: Sendable {
   /// Longer than a round trip between processes.
   package static let length = Duration.microseconds(100)
+  /// Waits up to this count as short: one asleep, where several threads have to be woken, can be so long that would have been no
+  /// longer than ``length`` awake.
+  private static let shortWait = Duration.microseconds(500)
   /// Another thread that runs for so long computes.
   private static let interruption = Duration.microseconds(250)
 
@@ -40,19 +51,36 @@ package struct Patience: Sendable {
     }
   }
 
-  /// When it was last looked, at the beginning for the first time.
+  /// When it was last looked, at the beginning of the wait for the first time.
   package private(set) var now: Instant
-  private let end: Int64
+  private var beginning: Instant
+  /// When to sleep.
+  private var limit: Int64
+  /// Whether the last wait was short; the first counts as if one had been.
+  package private(set) var isWarranted = true
 
   package init() {
     now = .now
+    beginning = now
+    limit = now.nanoseconds
+  }
+
+  /// A wait begins.
+  package mutating func begin() {
+    now = .now
+    beginning = now
     let isCrowded = now.nanoseconds < Self.crowdedUntil.load(ordering: .relaxed)
-    end = isCrowded ? now.nanoseconds : now.nanoseconds + Self.length.inNanoseconds
+    limit = now.nanoseconds + (isWarranted && !isCrowded ? Self.length.inNanoseconds : 0)
+  }
+
+  /// What was waited for has come.
+  package mutating func end() {
+    isWarranted = .now - beginning < Self.shortWait
   }
 
   /// Lets other threads go first; returns whether to look again rather than to sleep.
   package mutating func lasts() -> Bool {
-    guard now.nanoseconds < end else { return false }
+    guard now.nanoseconds < limit else { return false }
     sched_yield()
     let before = now
     now = .now
@@ -61,7 +89,7 @@ package struct Patience: Sendable {
       Self.crowdedUntil.store(now.nanoseconds + 1_000_000 << min(count, 4), ordering: .relaxed)
       return false
     }
-    if now.nanoseconds < end { return true }
+    if now.nanoseconds < limit { return true }
     Self.interruptions.store(0, ordering: .relaxed)
     return false
   }

@@ -16,12 +16,35 @@ extension ActorPool {
     defer { dispatcher.withLock { $0.close(call) } }
     var outputs = [S.Output?](repeating: nil, count: subtasks.count)
     try await withTaskCancellationHandler {
-      try await withThrowingTaskGroup(of: [(Int, S.Output)].self) { group in
-        for _ in 0..<lanes {
-          group.addTask { try await self.runLane(of: call, subtasks, operands, options) }
+      try await withThrowingTaskGroup(of: LaneStep<S.Output>.self) { group in
+        func proceed(with assignment: PoolState.Assignment?) {
+          guard let assignment else {
+            group.addImmediateTask { .given(try await self.next(call)) }
+            return
+          }
+          let worker = dispatcher.withLock { $0.workers[assignment.worker] }
+          let isWatched = options.timeout != nil && !worker.endsOverdueSubtasks
+          let run: @Sendable () async throws -> LaneStep<S.Output> = {
+            try await self.runInARow(
+              from: assignment, on: worker, isWatched: isWatched, subtasks, operands, options)
+          }
+          // Begun where it runs: each thread that has to be woken on the way costs more than a small subtask. Whoever watches a
+          // thread must not need that thread.
+          if let executor = worker.executor, !isWatched {
+            group.addTask(executorPreference: executor, operation: run)
+          } else {
+            group.addImmediateTask(operation: run)
+          }
         }
-        for try await part in group {
-          for (index, output) in part { outputs[index] = output }
+        for first in lanes { proceed(with: first) }
+        while let step = try await group.next() {
+          switch step {
+          case .ran(let results, let following):
+            for (index, output) in results { outputs[index] = output }
+            proceed(with: following)
+          case .given(let assignment?): proceed(with: assignment)
+          case .given(nil): break
+          }
         }
       }
     } onCancel: {
@@ -30,68 +53,53 @@ extension ActorPool {
     return outputs.map { $0! }
   }
 
-  /// Runs subtasks of a call, one after another, until it has no more to begin.
-  private func runLane<S: Subtask>(
-    of call: Int, _ subtasks: [S], _ operands: Operands, _ options: SubtaskOptions
-  ) async throws -> [(Int, S.Output)] {
-    var results: [(Int, S.Output)] = []
-    while let first = try await next(call) {
-      var following = Optional(first)
-      // Ends when there is nothing for this lane at once.
-      while let assignment = following {
-        let (part, next) = try await runInARow(from: assignment, subtasks, operands, options)
-        results += part
-        following = next
-      }
-    }
-    return results
+  /// What one task of a lane came to.
+  private enum LaneStep<Output: Sendable>: Sendable {
+    /// It ran subtasks of one worker and was given one of another, or has to ask for one.
+    case ran([(Int, Output)], following: PoolState.Assignment?)
+    /// It has waited for a subtask; there is none when the call has no more to begin.
+    case given(PoolState.Assignment?)
   }
 
   /// Runs subtasks on one worker, without leaving its thread, for as long as it is given more of
   /// the same call.
   private func runInARow<S: Subtask>(
-    from first: PoolState.Assignment, _ subtasks: [S], _ operands: Operands,
-    _ options: SubtaskOptions
-  ) async throws -> (results: [(Int, S.Output)], next: PoolState.Assignment?) {
-    let worker = dispatcher.withLock { $0.workers[first.worker] }
-    let isWatched = options.timeout != nil && !worker.endsOverdueSubtasks
-    // Whoever watches a thread must not need that thread.
-    return try await withTaskExecutorPreference(isWatched ? nil : worker.executor) {
-      var results: [(Int, S.Output)] = []
-      var assignment = first
-      while true {
-        let start = ContinuousClock.now
-        do {
-          let subtask = subtasks[assignment.subtask]
-          let output =
-            isWatched
-            ? try await watch(assignment, subtask, on: worker, operands, options)
-            : try await worker.run(subtask, operands: operands, timeout: options.timeout)
-          results.append((assignment.subtask, output))
-        } catch let error as RuntimeError where error.code == .workerLost {
-          lose(assignment)
-          return (results, nil)
-        } catch let overdue as Abandoned {
-          // The worker is still busy; whoever waits for it says when it is not.
-          fail(assignment.call, with: overdue.reason)
-          throw dispatcher.withLock { $0.failure(of: assignment.call) } ?? overdue.reason
-        } catch {
-          // Before anything else: the lanes that end because of this one report the same error, and
-          // the worker is given nothing more of this call.
-          fail(assignment.call, with: error)
-          let outcome: PoolState.Outcome = error is CancellationError ? .cancelled : .failed
-          _ = finish(assignment, outcome, since: start)
-          // The first error of the call: another subtask may have thrown, or the caller been
-          // cancelled, before this one threw.
-          throw dispatcher.withLock { $0.failure(of: assignment.call) } ?? error
-        }
-        let next = finish(assignment, .completed, since: start)
-        guard let next else { return (results, nil) }
-        guard next.worker == assignment.worker, next.epoch == assignment.epoch else {
-          return (results, next)
-        }
-        assignment = next
+    from first: PoolState.Assignment, on worker: any Worker, isWatched: Bool, _ subtasks: [S],
+    _ operands: Operands, _ options: SubtaskOptions
+  ) async throws -> LaneStep<S.Output> {
+    var results: [(Int, S.Output)] = []
+    var assignment = first
+    while true {
+      let start = ContinuousClock.now
+      do {
+        let subtask = subtasks[assignment.subtask]
+        let output =
+          isWatched
+          ? try await watch(assignment, subtask, on: worker, operands, options)
+          : try await worker.run(subtask, operands: operands, timeout: options.timeout)
+        results.append((assignment.subtask, output))
+      } catch let error as RuntimeError where error.code == .workerLost {
+        lose(assignment)
+        return .ran(results, following: nil)
+      } catch let overdue as Abandoned {
+        // The worker is still busy; whoever waits for it says when it is not.
+        fail(assignment.call, with: overdue.reason)
+        throw dispatcher.withLock { $0.failure(of: assignment.call) } ?? overdue.reason
+      } catch {
+        // Before anything else: the lanes that end because of this one report the same error, and
+        // the worker is given nothing more of this call.
+        fail(assignment.call, with: error)
+        let outcome: PoolState.Outcome = error is CancellationError ? .cancelled : .failed
+        _ = finish(assignment, outcome, since: start)
+        // The first error of the call: another subtask may have thrown, or the caller been
+        // cancelled, before this one threw.
+        throw dispatcher.withLock { $0.failure(of: assignment.call) } ?? error
       }
+      let next = finish(assignment, .completed, since: start)
+      guard let next, next.worker == assignment.worker, next.epoch == assignment.epoch else {
+        return .ran(results, following: next)
+      }
+      assignment = next
     }
   }
 

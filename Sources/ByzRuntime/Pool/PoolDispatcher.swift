@@ -1,7 +1,7 @@
 /// Hands the directives of a ``PoolState`` to the lanes that wait for them. Guarded by the pool's
 /// lock.
 ///
-/// A lane is a child task of a call that runs one subtask after another. Each call has as many
+/// A lane of a call has one subtask at a time, runs it or waits for one. Each call has as many
 /// lanes as it may have subtasks in flight, so every subtask that the state assigns finds one.
 struct PoolDispatcher: Sendable {
   typealias Waiting = CheckedContinuation<PoolState.Assignment?, any Error>
@@ -47,15 +47,18 @@ struct PoolDispatcher: Sendable {
 
   /// Takes in a call.
   ///
-  /// - Returns: its number and how many lanes it needs.
-  mutating func open(count: Int, options: SubtaskOptions) -> (call: Int, lanes: Int) {
+  /// - Returns: its number, and its lanes: with what each begins, nil for one that has to wait.
+  mutating func open(
+    count: Int, options: SubtaskOptions
+  ) -> (call: Int, lanes: [PoolState.Assignment?]) {
     let call = nextCall
     nextCall += 1
     calls[call] = Call()
     // Nobody else waits for what a new call is given.
     _ = handle(.submitted(call: call, count: count, options))
     let workers = state.expectedWorkerCount(offering: options.capability)
-    return (call, max(1, min(count, workers, options.maxInFlight ?? .max)))
+    let lanes = max(1, min(count, workers, options.maxInFlight ?? .max))
+    return (call, (0..<lanes).map { _ in takeReady(call) })
   }
 
   mutating func close(_ call: Int) {

@@ -161,8 +161,9 @@ package final class ThreadExecutor: TaskExecutor, SerialExecutor {
     setNameOfThread(name)
     keepOnProcessor()
     let (task, serial) = (asUnownedTaskExecutor(), asUnownedSerialExecutor())
+    var patience = Patience()
     while true {
-      let jobs = nextJobs()
+      let jobs = nextJobs(&patience)
       if jobs.isEmpty { break }
       for job in jobs { job.runSynchronously(isolatedTo: serial, taskExecutor: task) }
     }
@@ -181,8 +182,9 @@ package final class ThreadExecutor: TaskExecutor, SerialExecutor {
   }
 
   /// Every job there is, waiting for one if need be; none when the thread is to end.
-  private func nextJobs() -> [UnownedJob] {
-    var patience = Patience()
+  private func nextJobs(_ patience: inout Patience) -> [UnownedJob] {
+    patience.begin()
+    defer { patience.end() }
     while state.withLock({ $0.jobs.isEmpty && $0.phase == .running }), patience.lasts() {}
     return state.wait { state in
       guard state.jobs.isEmpty else {

@@ -127,7 +127,8 @@ extension ProcessLink {
 
   private func readMessages(into receiver: any LinkReceiver) throws {
     var reader = FrameReader(limits: limits, sharedMemory: borrowed)
-    while try reader.fill(receive) > 0 {
+    var patience = Patience()
+    while try reader.fill({ try receive($0, &patience) }) > 0 {
       if borrowed != nil { bell.withLock { $0.isDelivering = true } }
       while let message = try reader.next() {
         let isOpen = state.withLock { state in
@@ -156,8 +157,10 @@ extension ProcessLink {
     }
   }
 
-  private func receive(_ room: UnsafeMutableRawBufferPointer) throws -> Int {
-    var patience = Patience()
+  private func receive(
+    _ room: UnsafeMutableRawBufferPointer, _ patience: inout Patience
+  ) throws -> Int {
+    patience.begin()
     comeBy(at: patience.now)
     var count = byz_receive(socket, room.baseAddress!, room.count, false)
     while count == -Int(EAGAIN) {
@@ -165,6 +168,7 @@ extension ProcessLink {
       comeBy(at: looksAgain ? patience.now : nil)
       count = byz_receive(socket, room.baseAddress!, room.count, !looksAgain)
     }
+    patience.end()
     // Reset: the other side ended with bytes unread, which says no more than the end of the stream.
     if count < 0, count != -Int(ECONNRESET) {
       let reason = String(cString: strerror(CInt(-count)))
