@@ -26,13 +26,14 @@ package final class WarmBlocks: @unchecked Sendable {
 
   /// Those of this process; nil under the address sanitizer, which is to see what is used after it was left.
   package static let shared: WarmBlocks? = byz_is_address_sanitized() ? nil : WarmBlocks()
-  /// Smaller blocks are the allocator's, which keeps them itself.
-  package static let leastByteCount = 1 << 20
+  /// Smaller blocks are the allocator's, which keeps them itself; from this size on it asks the system for each.
+  package static let leastByteCount = 128 << 10
   /// Of all blocks together.
   package static let limit = 64 << 20
 
   private let mutex: UnsafeMutablePointer<pthread_mutex_t> = .allocate(capacity: 1)
   private var blocks: [Block] = []
+  private var keptByteCount = 0
 
   package init() { pthread_mutex_init(mutex, nil) }
 
@@ -43,14 +44,18 @@ package final class WarmBlocks: @unchecked Sendable {
   }
 
   /// The bytes that are kept.
-  package var byteCount: Int { withLock { blocks.reduce(0) { $0 + $1.byteCount } } }
+  package var byteCount: Int { withLock { keptByteCount } }
 
   /// A block of at least so many bytes, and not much more; nil when there is none.
   package func take(_ byteCount: Int) -> Block? {
     guard byteCount >= Self.leastByteCount else { return nil }
     return withLock {
-      blocks.lastIndex { $0.byteCount >= byteCount && $0.byteCount <= byteCount + byteCount / 4 }
-        .map { blocks.remove(at: $0) }
+      let index = blocks.lastIndex {
+        $0.byteCount >= byteCount && $0.byteCount <= byteCount + byteCount / 4
+      }
+      guard let index else { return nil }
+      keptByteCount -= blocks[index].byteCount
+      return blocks.remove(at: index)
     }
   }
 
@@ -62,9 +67,9 @@ package final class WarmBlocks: @unchecked Sendable {
     var gone: [Block] = []
     withLock {
       blocks.append(block)
-      var kept = blocks.reduce(0) { $0 + $1.byteCount }
-      while kept > Self.limit {
-        kept -= blocks[0].byteCount
+      keptByteCount += block.byteCount
+      while keptByteCount > Self.limit {
+        keptByteCount -= blocks[0].byteCount
         gone.append(blocks.removeFirst())
       }
     }

@@ -4,10 +4,14 @@ struct Contestant {
   /// Calls it once on the input of this number and returns the seconds that took. An error ends its part, not the others'.
   let run: (Int) async throws -> Double
 
+  /// In seconds.
+  private static let turn = 1e-3
+
   /// The times of all contestants, which take turns on all inputs.
   ///
-  /// Each gets the input after its predecessor's, so no one finds in the cache what another has just read. One that is slow sits
-  /// out some rounds, but for three: `seconds` is what each may use in all.
+  /// Each gets the input after its predecessor's, so no one finds in the cache what another has just read. A turn is as many calls
+  /// as begin within ``turn``, one for each input at most: with a single short call it would be the way back from others' work
+  /// that is timed. One that is slow sits out some rounds, but for three: `seconds` is what each may use in all.
   static func measure(
     _ contestants: [Contestant], inputs: Int, rounds: Int, seconds: Double = 3
   ) async -> [(times: Times, error: (any Error)?)] {
@@ -33,11 +37,15 @@ struct Contestant {
       for (k, contestant) in contestants.enumerated()
       where results[k].error == nil && round % strides[k] == 0 {
         // Who sits out rounds still goes on to the next input each time.
-        let input =
-          strides[k] == 1 ? (round * step + k) % inputs : (turns[k] + k) % inputs
+        let first = strides[k] == 1 ? round * step + k : turns[k] + k
         turns[k] += 1
         do {
-          results[k].times.perInput[input].append(try await contestant.run(input))
+          var spent = 0.0
+          for input in first..<(first + inputs) where spent < turn {
+            let time = try await contestant.run(input % inputs)
+            results[k].times.perInput[input % inputs].append(time)
+            spent += time
+          }
         } catch {
           results[k].error = error
         }

@@ -16,7 +16,7 @@ struct TableCommand: AsyncParsableCommand {
 
   @Option(help: "Only rows whose name contains this.") var filter: String?
   @Option(help: "Only this kind of data: gaussian, alie, offset.") var data: DataKind?
-  @Option(help: "Calls of each, fewer of those that are slow.") var rounds = 15
+  @Option(help: "Turns of each, fewer of those that are slow.") var rounds = 15
   @Option(help: "What each may use of a row and kind of data, in seconds, but for three calls.")
   var seconds = 3.0
   @Flag(help: "Also time ByzPy, ByzFL, torch, NumPy and krum.") var peers = false
