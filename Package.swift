@@ -169,12 +169,16 @@ let package = Package(
     .testTarget(
       name: "ByzKitTests",
       dependencies: [
-        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzTestSupport", "ByzUCX",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzTestClock", "ByzTestSupport", "ByzUCX",
         "ByzWorkerSupport",
       ],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),
+    // A clock that a test moves.
+    .target(
+      name: "ByzTestClock", dependencies: ["ByzRuntime"], path: "Tests/ByzTestClock",
+      swiftSettings: settings),
     // Child processes of the tests run a program of a test instead of all tests.
     .target(
       name: "ByzWorkerHook", path: "Tests/ByzWorkerHook",
@@ -184,7 +188,7 @@ let package = Package(
       path: "Tests/ByzWorkerSupport", swiftSettings: settings),
     .testTarget(
       name: "ByzRuntimeTests",
-      dependencies: ["ByzRuntime", "ByzTensor", "ByzWorkerSupport", "CByzSystem"],
+      dependencies: ["ByzRuntime", "ByzTensor", "ByzTestClock", "ByzWorkerSupport", "CByzSystem"],
       swiftSettings: settings),
     .testTarget(
       name: "ByzAuthenticationTests", dependencies: ["ByzAuthentication", "ByzRuntime"],

@@ -99,7 +99,10 @@ struct ScatterSearch {
         seen = version
         while made < count {
           made += 1
-          if extendRows(by: made - 1) < keep - made { return true }
+          // With the lower threshold the path itself may be too wide.
+          let k = made - 1
+          guard k == 0 || pivots[(k - 1) * g + path[k]] > 0, extendRows(by: k) >= keep - made
+          else { return true }
         }
         left = (next + 1..<g).count { pivots[(count - 1) * g + $0] > 0 }
       }

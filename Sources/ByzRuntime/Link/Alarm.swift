@@ -18,8 +18,8 @@ package final class Alarm: Sendable {
   /// The process's own.
   package static let shared = Alarm()
 
+  // `@unchecked Sendable`: the weak reference is only read and written under the alarm's lock.
   private struct Entry: @unchecked Sendable {
-    // `@unchecked`: a weak reference is only read and written under the alarm's lock.
     weak var sleeper: (any Sleeper)?
     var time: Duration
   }

@@ -1,4 +1,5 @@
 import ByzKit
+import ByzTestClock
 import Testing
 
 @Suite("A node without a coordinator")
@@ -85,7 +86,7 @@ struct DecentralizedNodeTests {
       let node = try node(.synchronous(quorum: quorum), clock: clock)
       async let reports = node.run(rounds: 1, over: network.transport(for: 0))
       try await sendUntilRead(zeros(0), from: 1, over: network)
-      await clock.waitForSleepers(1)
+      await clock.sleepers(1)
       clock.advance(by: .seconds(5))
       let report = try await reports[0]
       #expect(report.outcome == outcome)
@@ -107,7 +108,7 @@ struct DecentralizedNodeTests {
     _ = try await network.transport(for: 1).next()
     for sender in 1..<3 { try await sendUntilRead(zeros(1), from: sender, over: network) }
     _ = try await network.transport(for: 1).next()
-    await clock.waitForSleepers(1)
+    await clock.sleepers(1)
     clock.advance(by: .seconds(5))
     let both = try await reports
     #expect(both.map(\.undelivered) == [[], [2]])
@@ -159,7 +160,7 @@ struct DecentralizedNodeTests {
     let node = try node(.synchronous, clock: clock)
     let network = InProcessNetwork(try .complete(3))
     let waiting = Task { try await node.run(rounds: 1, over: network.transport(for: 0)) }
-    await clock.waitForSleepers(1)
+    await clock.sleepers(1)
     waiting.cancel()
     await #expect(throws: CancellationError.self) { _ = try await waiting.value }
     #expect(await node.roundsDone == 0)
@@ -175,7 +176,7 @@ struct DecentralizedNodeTests {
     let node = try node(.synchronous, clock: clock)
     let network = InProcessNetwork(try .complete(3))
     async let reports = node.run(rounds: 1, over: network.transport(for: 0))
-    await clock.waitForSleepers(1)
+    await clock.sleepers(1)
     await #expect(throws: PeerToPeerError.alreadyRunning(node: 0)) {
       try await node.run(rounds: 1, over: InProcessNetwork(.complete(3)).transport(for: 0))
     }

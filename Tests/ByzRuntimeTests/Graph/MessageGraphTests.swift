@@ -1,4 +1,5 @@
 import ByzRuntime
+import ByzTestClock
 import Testing
 
 private struct Update: Sendable {

@@ -1,4 +1,5 @@
 import ByzRuntime
+import ByzTestClock
 import Testing
 
 @Suite("MessageInbox", .timeLimit(.minutes(1)))

@@ -1,4 +1,5 @@
 import ByzRuntime
+import ByzTestClock
 import Testing
 
 @Suite("Gathering a quorum", .timeLimit(.minutes(1)))

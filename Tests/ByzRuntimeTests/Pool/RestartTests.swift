@@ -1,4 +1,5 @@
 import ByzRuntime
+import ByzTestClock
 import Testing
 
 @Suite("Restarts", .timeLimit(.minutes(1)))

@@ -1,4 +1,5 @@
 import ByzRuntime
+import ByzTestClock
 import Testing
 
 @Suite("Time limits of subtasks", .timeLimit(.minutes(1)))

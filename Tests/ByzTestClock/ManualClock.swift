@@ -1,12 +1,12 @@
 import ByzRuntime
 
 /// A clock that moves when the test says so.
-final class ManualClock: Clock {
-  struct Instant: InstantProtocol {
-    var offset: Duration
-    func advanced(by duration: Duration) -> Instant { Instant(offset: offset + duration) }
-    func duration(to other: Instant) -> Duration { other.offset - offset }
-    static func < (left: Instant, right: Instant) -> Bool { left.offset < right.offset }
+package final class ManualClock: Clock {
+  package struct Instant: InstantProtocol {
+    package var offset: Duration
+    package func advanced(by duration: Duration) -> Instant { Instant(offset: offset + duration) }
+    package func duration(to other: Instant) -> Duration { other.offset - offset }
+    package static func < (left: Instant, right: Instant) -> Bool { left.offset < right.offset }
   }
 
   private struct State {
@@ -19,10 +19,12 @@ final class ManualClock: Clock {
 
   private let state = Monitor(State())
 
-  var now: Instant { state.withLock { Instant(offset: $0.now) } }
-  var minimumResolution: Duration { .nanoseconds(1) }
+  package init() {}
 
-  func sleep(until deadline: Instant, tolerance: Duration?) async throws {
+  package var now: Instant { state.withLock { Instant(offset: $0.now) } }
+  package var minimumResolution: Duration { .nanoseconds(1) }
+
+  package func sleep(until deadline: Instant, tolerance: Duration?) async throws {
     let id = state.withLock { state in
       state.next += 1
       return state.next
@@ -51,7 +53,7 @@ final class ManualClock: Clock {
     }
   }
 
-  func advance(by duration: Duration) {
+  package func advance(by duration: Duration) {
     let awake = state.withLock { state in
       state.now += duration
       let (now, due) = (state.now, state.sleepers.filter { $0.value.until <= state.now })
@@ -62,7 +64,7 @@ final class ManualClock: Clock {
   }
 
   /// Returns when so many tasks sleep.
-  func sleepers(_ count: Int) async {
+  package func sleepers(_ count: Int) async {
     await withCheckedContinuation { continuation in
       let isReady = state.withLock { state in
         if state.sleepers.count >= count { return true }
