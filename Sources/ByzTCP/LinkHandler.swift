@@ -22,9 +22,8 @@ final class LinkHandler: ChannelInboundHandler {
   /// What arrived before there was a receiver; reading stops at once then.
   private var early: [ByteBuffer] = []
   private var isReceiving = true
-  /// Set while the event loop does not sleep, since the next message may be on its way.
   private var patience = Patience()
-  /// Whether it looks again by itself.
+  /// Set while the event loop does not sleep, since the next message may be on its way.
   private var isLooking = false
 
   private var outgoing = Outgoing()
@@ -172,6 +171,7 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    patience.end()
     guard isReceiving else { return }
     let buffer = unwrapInboundIn(data)
     if receiver == nil {
@@ -183,7 +183,6 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
-    patience.end()
     patience.begin()
     if !isLooking { lookAgain() }
     context.fireChannelReadComplete()

@@ -26,7 +26,7 @@ package final class WarmBlocks: @unchecked Sendable {
 
   /// Those of this process; nil under the address sanitizer, which is to see what is used after it was left.
   package static let shared: WarmBlocks? = byz_is_address_sanitized() ? nil : WarmBlocks()
-  /// Smaller blocks are the allocator's, which keeps them itself; from this size on it asks the system for each.
+  /// Smaller blocks are the allocator's, which keeps them itself; from this size on it begins by asking the system for each.
   package static let leastByteCount = 128 << 10
   /// Of all blocks together.
   package static let limit = 64 << 20

@@ -252,6 +252,7 @@ package final class UCXLink: Link {
       if let receiver {
         do throws(RuntimeError) {
           while let message = try endpoint.nextMessage() {
+            patience.end()
             receiver.receive(message)
             isBusy = true
           }
@@ -261,16 +262,16 @@ package final class UCXLink: Link {
       }
       if let failure = endpoint.failure { return end(failure, endpoint: endpoint) }
       release(endpoint.takeGoneByteCount())
-      if isBusy {
-        patience.end()
-        patience.begin()
-      }
       if options.spin > .zero {
         let now = ContinuousClock.now
         if isBusy { lastWork = now }
         isBusy = now - lastWork < options.spin
       }
-      isBusy = isBusy || patience.lasts()
+      if isBusy {
+        patience.begin()
+      } else {
+        isBusy = patience.lasts()
+      }
       let (isIdle, closing) = state.withLock { state in
         let isNews =
           !state.queue.isEmpty || state.closing != nil

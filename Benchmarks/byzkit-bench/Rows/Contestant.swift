@@ -9,7 +9,7 @@ struct Contestant {
 
   /// The times of all contestants, which take turns on all inputs.
   ///
-  /// Each gets the input after its predecessor's, so no one finds in the cache what another has just read. A turn is as many calls
+  /// Each begins with the input after its predecessor's last, so no one finds in the cache what another has just read. A turn is as many calls
   /// as begin within ``turn``, one for each input at most: with a single short call it would be the way back from others' work
   /// that is timed. One that is slow sits out some rounds, but for three: `seconds` is what each may use in all.
   static func measure(
@@ -29,15 +29,15 @@ struct Contestant {
         strides.append(1)
       }
     }
-    // Counts without a common factor: everyone sees every input.
-    var step = contestants.count
-    while greatestCommonDivisor(step, inputs) > 1 { step += 1 }
+    // Behind the input that was read last.
+    var cursor = 0
     var turns = contestants.map { _ in 0 }
     for round in 0..<rounds {
+      let start = cursor
       for (k, contestant) in contestants.enumerated()
       where results[k].error == nil && round % strides[k] == 0 {
         // Who sits out rounds still goes on to the next input each time.
-        let first = strides[k] == 1 ? round * step + k : turns[k] + k
+        let first = strides[k] == 1 ? cursor : turns[k] + k
         turns[k] += 1
         do {
           var spent = 0.0
@@ -45,11 +45,14 @@ struct Contestant {
             let time = try await contestant.run(input % inputs)
             results[k].times.perInput[input % inputs].append(time)
             spent += time
+            cursor = input + 1
           }
         } catch {
           results[k].error = error
         }
       }
+      // Steps without a common factor: everyone sees every input.
+      while greatestCommonDivisor(abs(cursor - start), inputs) > 1 { cursor += 1 }
     }
     return results
   }

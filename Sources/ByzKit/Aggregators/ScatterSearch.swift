@@ -98,11 +98,11 @@ struct ScatterSearch {
       if version != seen {
         seen = version
         while made < count {
-          made += 1
-          // With the lower threshold the path itself may be too wide.
-          let k = made - 1
-          guard k == 0 || pivots[(k - 1) * g + path[k]] > 0, extendRows(by: k) >= keep - made
+          // With the lower threshold the path itself may be too wide; whoever shortens it comes here again.
+          let k = made
+          guard k == 0 || pivots[(k - 1) * g + path[k]] > 0, extendRows(by: k) >= keep - k - 1
           else { return true }
+          made += 1
         }
         left = (next + 1..<g).count { pivots[(count - 1) * g + $0] > 0 }
       }

@@ -18,6 +18,9 @@ package protocol Link: AnyObject, Sendable {
   /// of one thread keep their order. After the link has closed it does nothing.
   func send(_ message: Message)
 
+  /// Whether to send these keeps the sender's thread for a while, since they have to be copied.
+  func copies(_ segments: [Segment]) -> Bool
+
   /// New memory for what is to be sent: the link's own where it sends that without a copy.
   func storage(toSend byteCount: Int) -> TensorStorage
 
@@ -41,6 +44,9 @@ package protocol Link: AnyObject, Sendable {
 extension Link {
   /// The defaults.
   package var limits: WireLimits { WireLimits() }
+
+  /// No.
+  package func copies(_ segments: [Segment]) -> Bool { false }
 
   /// On the heap.
   package func storage(toSend byteCount: Int) -> TensorStorage {

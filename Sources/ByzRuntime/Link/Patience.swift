@@ -25,8 +25,8 @@ package import Synchronization
 package struct Patience: Sendable {
   /// Longer than a round trip between processes.
   package static let length = Duration.microseconds(100)
-  /// Waits up to this count as short: one asleep, where several threads have to be woken, can be so long that would have been no
-  /// longer than ``length`` awake.
+  /// Waits up to this count as short. In a conversation of threads that sleep, each of which has to be woken, one takes as long; awake
+  /// they would take no longer than ``length``.
   private static let shortWait = Duration.microseconds(500)
   /// Another thread that runs for so long computes.
   private static let interruption = Duration.microseconds(250)
@@ -54,6 +54,7 @@ package struct Patience: Sendable {
   /// When it was last looked, at the beginning of the wait for the first time.
   package private(set) var now: Instant
   private var beginning: Instant
+  private var isWaiting = false
   /// When to sleep.
   private var limit: Int64
   /// Whether the last wait was short; the first counts as if one had been.
@@ -69,12 +70,15 @@ package struct Patience: Sendable {
   package mutating func begin() {
     now = .now
     beginning = now
+    isWaiting = true
     let isCrowded = now.nanoseconds < Self.crowdedUntil.load(ordering: .relaxed)
     limit = now.nanoseconds + (isWarranted && !isCrowded ? Self.length.inNanoseconds : 0)
   }
 
-  /// What was waited for has come.
+  /// What was waited for has come. More of it that comes with it changes nothing.
   package mutating func end() {
+    guard isWaiting else { return }
+    isWaiting = false
     isWarranted = .now - beginning < Self.shortWait
   }
 

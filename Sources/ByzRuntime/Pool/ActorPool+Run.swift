@@ -18,11 +18,10 @@ extension ActorPool {
     try await withTaskCancellationHandler {
       try await withThrowingTaskGroup(of: LaneStep<S.Output>.self) { group in
         func proceed(with assignment: PoolState.Assignment?) {
-          guard let assignment else {
+          guard let assignment, let worker = begin(assignment) else {
             group.addImmediateTask { .given(try await self.next(call)) }
             return
           }
-          let worker = dispatcher.withLock { $0.workers[assignment.worker] }
           let isWatched = options.timeout != nil && !worker.endsOverdueSubtasks
           let run: @Sendable () async throws -> LaneStep<S.Output> = {
             try await self.runInARow(
@@ -37,20 +36,34 @@ extension ActorPool {
           }
         }
         for first in lanes { proceed(with: first) }
-        while let step = try await group.next() {
+        // To the end, also after a failure: a worker that a lane was given is given back.
+        var failure: (any Error)?
+        while let step = await group.nextResult() {
           switch step {
-          case .ran(let results, let following):
+          case .success(.ran(let results, let following)):
             for (index, output) in results { outputs[index] = output }
             proceed(with: following)
-          case .given(let assignment?): proceed(with: assignment)
-          case .given(nil): break
+          case .success(.given(let assignment?)): proceed(with: assignment)
+          case .success(.given(nil)): break
+          case .failure(let error):
+            if failure == nil { group.cancelAll() }
+            failure = failure ?? error
           }
         }
+        if let failure { throw failure }
       }
     } onCancel: {
       fail(call, with: CancellationError())
     }
     return outputs.map { $0! }
+  }
+
+  /// Who is to run an assignment. Nobody, and the worker is given back, when the call has failed meanwhile; nobody, either, when
+  /// the worker was lost, with which its subtask has gone back to those that wait.
+  private func begin(_ assignment: PoolState.Assignment) -> (any Worker)? {
+    let worker = dispatcher.withLock { $0.worker(for: assignment) }
+    if worker == nil { _ = finish(assignment, .cancelled, since: .now) }
+    return worker
   }
 
   /// What one task of a lane came to.
@@ -72,6 +85,7 @@ extension ActorPool {
     while true {
       let start = ContinuousClock.now
       do {
+        try Task.checkCancellation()
         let subtask = subtasks[assignment.subtask]
         let output =
           isWatched

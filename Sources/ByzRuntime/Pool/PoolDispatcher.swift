@@ -61,6 +61,12 @@ struct PoolDispatcher: Sendable {
     return (call, (0..<lanes).map { _ in takeReady(call) })
   }
 
+  /// Who is to run an assignment; nil when its call has failed or its worker was lost.
+  func worker(for assignment: PoolState.Assignment) -> (any Worker)? {
+    guard failure(of: assignment.call) == nil, state.isRunning(assignment) else { return nil }
+    return workers[assignment.worker]
+  }
+
   mutating func close(_ call: Int) {
     calls[call] = nil
   }

@@ -142,6 +142,11 @@ package struct PoolState {
   /// Whether a call has subtasks that have not begun.
   package func hasWaiting(_ call: Int) -> Bool { calls[call]?.hasWaiting ?? false }
 
+  /// Whether a worker has this subtask now.
+  package func isRunning(_ assignment: Assignment) -> Bool {
+    workers[assignment.worker].status == .busy(assignment)
+  }
+
   /// How many workers that are not lost have the capability.
   package func workerCount(offering capability: Capability?) -> Int {
     workers.count { $0.isPresent && $0.offers(capability) }

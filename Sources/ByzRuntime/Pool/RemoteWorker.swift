@@ -45,6 +45,8 @@ package final class RemoteWorker: Worker {
     let residents = (subtask as? any FootprintSubtask)?.residents ?? operands.residents.indices
     for index in residents { try await keep(index, of: operands.residents) }
     let (value, segments) = try SubtaskRequest.encode(subtask, operands)
+    // By another thread than the caller's, who may have other workers to begin with.
+    if peer.link.copies(segments) { await Task.yield() }
     let answer = try await system.call(peer, .subtask(value), segments: segments)
     return try SubtaskRequest.finish(subtask, operands, answer: answer, system: system)
   }

@@ -47,7 +47,7 @@ public protocol Worker: AnyObject, Sendable {
 
   /// Runs a subtask and returns what it returned.
   ///
-  /// A pool calls it on ``executor`` or, where that is nil, in its own caller's thread: there it must
+  /// A pool calls it on ``executor`` or, where that is nil, where the call itself runs: there it must
   /// wait for the answer by suspending, and not compute.
   ///
   /// When the calling task is cancelled, `Task.isCancelled` is true inside the subtask, and a

@@ -174,6 +174,16 @@ package final class ProcessLink: Link {
     }
   }
 
+  package func copies(_ segments: [Segment]) -> Bool {
+    let byteCount = segments.reduce(0) { sum, segment in
+      arena?.place(of: segment) == nil ? sum + segment.byteCount : sum
+    }
+    return byteCount >= Self.longCopy
+  }
+
+  /// 1 MiB takes about as long to copy as a thread to wake.
+  private static var longCopy: Int { 1 << 20 }
+
   package func storage(toSend byteCount: Int) -> TensorStorage {
     if byteCount >= Self.copyThreshold, let arena,
       let storage = try? arena.storage(byteCount: byteCount)

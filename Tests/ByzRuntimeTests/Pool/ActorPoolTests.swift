@@ -157,8 +157,41 @@ struct ActorPoolTests {
     }
   }
 
-  @Test("begins nothing for a caller that is cancelled already, and keeps no worker for it")
-  func cancelledBefore() async throws {
+  @Test("gets every worker back from calls that fail, or whose callers are cancelled, among others")
+  func failingAmongOthers() async throws {
+    struct Expected: Error {}
+    try await withActorPool(.threads(2)) { pool in
+      for round in 0..<100 {
+        await withTaskGroup(of: Void.self) { group in
+          for call in 0..<6 {
+            let task = Task {
+              try await pool.run(
+                Probe.make(4) { i in
+                  if call % 3 == 0, i == (round + call) % 4 { throw Expected() }
+                  return i
+                })
+            }
+            group.addTask {
+              if call % 3 == 1 { task.cancel() }
+              _ = await task.result
+            }
+          }
+        }
+      }
+      // Nobody has kept one: both are needed at once.
+      let barrier = Barrier(parties: 2)
+      _ = try await pool.run(
+        Probe.make(2) { i in
+          barrier.wait()
+          return i
+        })
+    }
+  }
+
+  @Test(
+    "begins nothing for a caller that is cancelled already, and keeps no worker for it",
+    arguments: [nil, Duration.seconds(60)])
+  func cancelledBefore(timeout: Duration?) async throws {
     let begun = Log<Int>()
     try await withActorPool(.threads(2)) { pool in
       let task = Task {
@@ -167,7 +200,7 @@ struct ActorPoolTests {
           Probe.make(5) { i in
             begun.append(i)
             return i
-          })
+          }, options: SubtaskOptions(timeout: timeout))
       }
       await #expect(throws: CancellationError.self) { try await task.value }
       #expect(begun.entries.isEmpty)
