@@ -126,7 +126,7 @@ let package = Package(
     .executableTarget(
       name: "actor-demo",
       dependencies: [
-        "ByzKit", "ByzLaunch", "ByzTCP", "ExampleSupport",
+        "ByzKit", "ByzLaunch", "ByzTCP", "ByzUCX", "ExampleSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Examples/actor-demo", swiftSettings: settings),
     .executableTarget(
@@ -218,14 +218,14 @@ let package = Package(
     .testTarget(
       name: "ByzKitToolTests",
       dependencies: [
-        "ByzAuthentication", "ByzKit", "ByzKitTool", "ByzLaunch", "ByzRuntime", "ByzTCP",
+        "ByzAuthentication", "ByzKit", "ByzKitTool", "ByzLaunch", "ByzRuntime", "ByzTCP", "ByzUCX",
       ],
       swiftSettings: settings),
     .testTarget(name: "ByzBenchTests", dependencies: ["byzkit-bench"], swiftSettings: settings),
     .testTarget(
       name: "ExampleTests",
       dependencies: [
-        "ByzAuthentication", "ByzKit", "ByzTCP", "actor-demo", "ps-mnist", "p2p-mnist",
+        "ByzAuthentication", "ByzKit", "ByzTCP", "ByzUCX", "actor-demo", "ps-mnist", "p2p-mnist",
         "distributed-mnist", "byzkit-faults",
       ], path: "Tests/ExampleTests", swiftSettings: settings),
   ]

@@ -7,6 +7,8 @@ struct Machine: Codable {
   let processors: Int
   let kernels: String
   let blas: String
+  let memory: String
+  let system: String
   let load: String
 
   static var current: Machine {
@@ -23,7 +25,25 @@ struct Machine: Codable {
       processors: ProcessInfo.processInfo.activeProcessorCount,
       kernels: KernelVariant.selected.rawValue,
       blas: BLAS.coreName.map { "OpenBLAS \($0), \(BLAS.threadCount ?? 0) thread" } ?? "none",
+      memory: ([memory] + caches).joined(separator: "; "),
+      system: lines("/proc/version").first?.split(separator: " ").prefix(3)
+        .joined(separator: " ") ?? "unknown",
       load: lines("/proc/loadavg").first ?? "unknown")
+  }
+
+  private static var memory: String {
+    String(format: "%.1f GiB", Double(ProcessInfo.processInfo.physicalMemory) / 1_073_741_824)
+  }
+
+  /// Of the first processor, from the smallest on.
+  private static var caches: [String] {
+    (0..<8).compactMap { index in
+      let folder = "/sys/devices/system/cpu/cpu0/cache/index\(index)/"
+      guard let level = lines(folder + "level").first, let size = lines(folder + "size").first,
+        lines(folder + "type").first != "Instruction"
+      else { return nil }
+      return "L\(level) \(size)"
+    }
   }
 
   private static func lines(_ path: String) -> [String] {
@@ -44,6 +64,8 @@ struct Machine: Codable {
     processor  \(processor); \(processors) visible
     kernels    \(kernels)
     BLAS       \(blas)
+    memory     \(memory)
+    system     \(system)
     load       \(load)
     """
   }

@@ -2,6 +2,7 @@ import ArgumentParser
 import ByzKit
 import ByzLaunch
 import ByzTCP
+import ByzUCX
 import ExampleSupport
 
 /// One actor, called the same way on a thread, in a child process and on another machine.
@@ -11,8 +12,8 @@ struct ActorDemo: Program {
     commandName: "actor-demo",
     abstract: "Call an actor on a thread, in a child process, on another machine.",
     discussion: """
-      With --backend all, the actor on another machine is on this one, behind a TCP connection of its own. For a real \
-      one, start 'actor-demo --listen HOST:PORT' there, with BYZKIT_TOKEN and certificates unless HOST is 127.0.0.1, \
+      With --backend all, the actors on other machines are on this one, behind connections over TCP and, where it is \
+      installed, UCX. For a real one, start 'actor-demo --listen HOST:PORT' there, with BYZKIT_TOKEN and certificates unless HOST is 127.0.0.1, \
       and call it with --backend tcp://HOST:PORT.
       """)
 
@@ -42,6 +43,10 @@ struct ActorDemo: Program {
     } else if backend == "all" {
       try await withWorkerServer(registry: Self.registry) { server in
         try await show("thread,process,\(server.address)", BackendOptions())
+      }
+      guard UCX.isAvailable else { return }
+      try await withUCXWorkerServer(on: "127.0.0.1:0", registry: Self.registry) { server in
+        try await show(server.address, BackendOptions())
       }
     } else {
       try await show(backend, connection.options())

@@ -19,6 +19,9 @@ struct P2PMnist: Program {
       With --mode async each node goes on as soon as it has heard --quorum neighbors, of whose models none is older \
       than --staleness rounds; messages arrive in an order drawn from the seed, so the same flags give the same digest.
 
+      Subtasks run on threads, in child processes, or on machines where 'byzkit worker' listens (--backend), with the same \
+      digest; the messages between nodes stay in this program.
+
       With --remote-hosts node i lives on host i mod the number of hosts, where byzkit worker listens, and sends its \
       model to its neighbors' hosts itself: this program hands out the topology and the addresses, and collects reports. \
       In step the digest is that of the same run in one process; with --mode async the network's timing decides.
@@ -34,7 +37,7 @@ struct P2PMnist: Program {
   var quorum: Int?
   @Option(help: "async: the most rounds by which a neighbor's model may be older.") var staleness =
     2
-  @Option(help: "Threads that compute, without --remote-hosts.") var workers = 2
+  @OptionGroup(title: "Without --remote-hosts") var workers: WorkerFlags
   @Option(
     help: "Where nodes live: tcp://host:port or ucx://host:port, with commas. (port: 29000)")
   var remoteHosts: String?
@@ -43,9 +46,6 @@ struct P2PMnist: Program {
   static func main() async { await start() }
 
   func validate() throws {
-    guard 1...1024 ~= workers else {
-      throw ValidationError("--workers is \(workers), but must be in 1...1024.")
-    }
     guard mode == .async || quorum == nil else {
       throw ValidationError(
         "--quorum is for --mode async: in step, a node waits for all neighbors.")
@@ -62,13 +62,13 @@ struct P2PMnist: Program {
       progress.note(
         "The topology has \(topology.components.count) parts that learn each for themselves.")
     }
-    let (workers, hosts) = (workers, try hosts())
+    let (pool, hosts) = (try workers.configurations(connection), try hosts())
     let report = try await interruptible {
       if let hosts {
         try await problem.trainAmongHosts(hosts, topology, mode: mode, progress: progress)
       } else {
         try await problem.trainAmongPeers(
-          topology, mode: mode, workers: workers, progress: progress)
+          topology, mode: mode, on: pool, progress: progress)
       }
     }
     print(training.json ? try report.json() : report.table)

@@ -4,14 +4,15 @@ import ExampleSupport
 extension Problem {
   /// Trains without a server until the last round, or until the task is cancelled.
   func trainAmongPeers(
-    _ topology: Topology, mode: GossipMode, workers: Int, progress: ProgressDisplay
+    _ topology: Topology, mode: GossipMode, on workers: [WorkerConfiguration],
+    progress: ProgressDisplay
   ) async throws -> PeerReport {
     var peers = try PeerToPeer(
       honest: honest, byzantine: byzantine, topology: topology, aggregator: rule,
       optimizer: optimizer, parameters: parameters, mode: mode)
     let clock = ContinuousClock()
     let start = clock.now
-    return try await withActorPool(.threads(workers)) { pool in
+    return try await withActorPool(workers) { pool in
       var tally = Tally()
       do {
         if mode.isInStep {

@@ -21,22 +21,14 @@ struct PSMnist: Program {
       """)
 
   @OptionGroup var training: TrainingFlags
-  @Option(help: "Where subtasks run: thread, process, tcp://host:port, ucx://host:port, or a list.")
-  var backend = "thread"
-  @Option(help: "Workers of each part of --backend without a *count.") var workers = 2
+  @OptionGroup var workers: WorkerFlags
   @OptionGroup(title: "Other machines") var connection: ConnectionFlags
   @Option(help: "Where to write the final parameters, as .npy.") var save: String?
 
   static func main() async { await start() }
 
-  func validate() throws {
-    guard 1...1024 ~= workers else {
-      throw ValidationError("--workers is \(workers), but must be in 1...1024.")
-    }
-  }
-
   func execute() async throws {
-    let pool = try workers(of: backend)
+    let pool = try workers.configurations(connection)
     let problem = try Problem(training.plan)
     let progress = ProgressDisplay(total: training.rounds, toStandardError: training.json)
     let report = try await interruptible {
@@ -46,15 +38,5 @@ struct PSMnist: Program {
     // Last, so that a folder that is not there costs no result.
     if let save { try report.parameters.write(npy: save) }
     if report.wasStopped { throw ExitCode(130) }
-  }
-
-  private func workers(of backends: String) throws -> [WorkerConfiguration] {
-    // What the user wrote is checked as it stands, so that an error quotes it.
-    _ = try BackendSpecification.list(backends)
-    let counted = backends.split(separator: ",").map {
-      $0.contains("*") ? "\($0)" : "\($0)*\(workers)"
-    }
-    return try WorkerConfiguration.parsing(
-      counted.joined(separator: ","), options: connection.options())
   }
 }

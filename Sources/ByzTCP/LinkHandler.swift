@@ -135,7 +135,11 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   /// Ends the connection and tells the receiver, once. Not called from within `receive`.
-  func finish(_ reason: RuntimeError) {
+  ///
+  /// - Parameter lingers: Whether the other side is to have what was written. A socket that is closed with something unread resets
+  ///   the connection, and the other side then loses what it has not read; so this one goes on reading, for nothing, until the other
+  ///   side has closed.
+  func finish(_ reason: RuntimeError, lingers: Bool = false) {
     guard end == nil else { return }
     end = reason
     isReceiving = false
@@ -143,7 +147,12 @@ final class LinkHandler: ChannelInboundHandler {
     outgoing.removeAll()
     for timer in [admission, readiness, progressCheck] { timer?.cancel() }
     link?.markClosed(reason)
-    context?.close(promise: nil)
+    if lingers, let context {
+      context.close(mode: .output, promise: nil)
+      _ = schedule(Self.lingerTime) { handler, _ in handler.context?.close(promise: nil) }
+    } else {
+      context?.close(promise: nil)
+    }
     receiver?.linkClosed(reason)
     receiver = nil
   }
@@ -305,11 +314,15 @@ final class LinkHandler: ChannelInboundHandler {
     write()
   }
 
+  private static let lingerTime = Duration.seconds(1)
+
   private func finishAfterWrites(_ reason: RuntimeError, _ context: ChannelHandlerContext) {
     lastWord = nil
     // Behind all others, so that it succeeds when they have.
     let done = context.eventLoop.makePromise(of: Void.self)
-    done.futureResult.assumeIsolated().whenComplete { _ in self.finish(reason) }
+    done.futureResult.assumeIsolated().whenComplete { _ in
+      self.finish(reason, lingers: true)
+    }
     context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: done)
   }
 

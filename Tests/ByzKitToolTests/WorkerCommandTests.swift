@@ -3,6 +3,7 @@ import ByzKit
 import ByzLaunch
 import ByzRuntime
 import ByzTCP
+import ByzUCX
 import Foundation
 import Testing
 
@@ -94,6 +95,76 @@ struct WorkerCommandTests {
       "\(String(describing: error))")
     try await expectMedian(on: host.status.listening, options("the token of this test"))
     #expect(try host.end().totals.calls >= 1)
+  }
+
+  @Test("with TLS and a token from files, who has both is served, and who lacks one is not")
+  func tls() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let certificates = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../ByzTCPTests/Certificates").standardized
+    func certificate(_ name: String) -> String { certificates.appending(path: name).path }
+    try Data("the token of this test".utf8).write(to: tool.folder.appending(path: "token"))
+    try FileManager.default.setAttributes(
+      [.posixPermissions: 0o600], ofItemAtPath: tool.path("token"))
+    let host = try Host(
+      tool, "--token-file", "token", "--tls-certificate", certificate("server.pem"), "--tls-key",
+      certificate("server.key"))
+    func options(tls: Bool, token: Bool) throws -> BackendOptions {
+      var tcp = TCPOptions(
+        tls: tls ? TLSOptions(trustRootsFile: certificate("ca.pem")) : nil,
+        token: token ? try Token("the token of this test".utf8) : nil)
+      tcp.retry.attempts = 1
+      return BackendOptions(tcp: tcp)
+    }
+    for (hasTLS, hasToken) in [(true, false), (false, true)] {
+      await #expect(throws: RuntimeError.self) {
+        try await expectMedian(on: host.status.listening, options(tls: hasTLS, token: hasToken))
+      }
+    }
+    try await expectMedian(on: host.status.listening, options(tls: true, token: true))
+    #expect(try host.end().totals.calls >= 1)
+  }
+
+  @Test("with --require-same-bits it refuses who computes with other kernels")
+  func sameBits() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let other = KernelVariant.selected == .plain ? "avx2" : "plain"
+    let strict = try Host(tool, "--require-same-bits", environment: ["BYZKIT_KERNELS": other])
+    guard strict.status.kernels != .selected else { return }
+    var tcp = TCPOptions()
+    tcp.retry.attempts = 1
+    let error = await #expect(throws: RuntimeError.self) {
+      try await expectMedian(on: strict.status.listening, BackendOptions(tcp: tcp))
+    }
+    #expect(error?.code == .incompatiblePeer, "\(String(describing: error))")
+    let lenient = try Host(tool, environment: ["BYZKIT_KERNELS": other])
+    try await expectMedian(on: lenient.status.listening)
+  }
+
+  @Test(
+    "a host over UCX whose process is killed is a lost worker soon, through shared memory too",
+    .enabled(if: UCX.isAvailable, "UCX is not installed: apt-get install libucx0 libucx-dev"))
+  func killedUCX() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let host = try Host(tool, "--ucx")
+    let backend = try #require(BackendSpecification.list(host.status.listening).first)
+      .backend(BackendOptions())
+    let worker = WorkerConfiguration(backend: backend, restarts: .never)
+    let liveness = Liveness(interval: .milliseconds(50), timeout: .seconds(1))
+    try await withActorPool(worker, registry: .byzKit, liveness: liveness) { pool in
+      let median = try await Median().aggregate(vectors, on: pool, chunkSize: 256)
+      #expect(try median == Median().aggregate(vectors))
+      kill(host.process.processIdentifier, SIGKILL)
+      let start = ContinuousClock.now
+      let error = await #expect(throws: RuntimeError.self) {
+        while true { _ = try await Median().aggregate(vectors, on: pool, chunkSize: 256) }
+      }
+      #expect([.workerLost, .noCapableWorker].contains(error?.code))
+      #expect(ContinuousClock.now - start < .seconds(20))
+    }
   }
 
   @Test("it refuses addresses that strangers reach, bad addresses and readable token files")

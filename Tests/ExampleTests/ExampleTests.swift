@@ -1,6 +1,7 @@
 import ByzAuthentication
 import ByzKit
 import ByzTCP
+import ByzUCX
 import Testing
 
 @Suite("Examples", .timeLimit(.minutes(2)))
@@ -20,6 +21,14 @@ struct ExampleTests {
         let run = try await program(small + ["--backend", backend])
         #expect(run.status == 0, "\(backend): \(run.errors)")
         digests.append(try run.report.digest)
+      }
+      if UCX.isAvailable {
+        try await withUCXWorkerServer(on: "127.0.0.1:0", registry: .byzKit) { server in
+          let run = try await program(small + ["--backend", "process*1,\(server.address)*1"])
+          #expect(run.status == 0, "\(server.address): \(run.errors)")
+          digests.append(try run.report.digest)
+          #expect(server.totals.calls > 0)
+        }
       }
       return (digests, server.totals.calls)
     }
@@ -85,13 +94,13 @@ struct ExampleTests {
     #expect(run.errors.contains("tcp://host:port"), "\(run.errors)")
   }
 
-  @Test("p2p-mnist gives one digest for any number of threads, in step and not")
+  @Test("p2p-mnist gives one digest on threads and child processes, in step and not")
   func peers() async throws {
     let program = try ExampleProgram("p2p-mnist")
     for mode in [["--topology", "ring:k=2"], ["--mode", "async", "--quorum", "3"]] {
       var digests: Set<String> = []
-      for workers in ["1", "3"] {
-        let run = try await program(small + mode + ["--workers", workers])
+      for workers in [["--workers", "1"], ["--workers", "3"], ["--backend", "thread,process"]] {
+        let run = try await program(small + mode + workers)
         #expect(run.status == 0, "\(run.errors)")
         let report = try run.report
         digests.insert(report.digest)
@@ -145,11 +154,11 @@ struct ExampleTests {
     }
   }
 
-  @Test("actor-demo gets the same from an actor on a thread, in a process and on a host")
+  @Test("actor-demo gets the same from an actor on a thread, in a process, on a host and over UCX")
   func actors() async throws {
     let run = try await ExampleProgram("actor-demo")([])
     #expect(run.status == 0, "\(run.errors)")
-    for name in ["Thread", "Process", "TCP"] {
+    for name in ["Thread", "Process", "TCP"] + (UCX.isAvailable ? ["UCX"] : []) {
       #expect(run.output.contains("\(name) actor: 10 + 20 = 30\n"))
       #expect(run.output.contains("\(name) actor: 1 / 0 throws DivisionByZero, and 9 / 2 = 4.5\n"))
       #expect(run.output.contains("\(name) actor: the second actor reads: mail"))

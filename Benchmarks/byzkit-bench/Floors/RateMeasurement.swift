@@ -13,8 +13,9 @@ struct RateMeasurement {
 
   /// Operations per second on one core, for numbers of `size` bytes; the bytes are not known yet.
   func arithmetic(size: Int) -> Rates {
+    // Others may use the core's other half for longer than one try takes.
     func rate(_ kind: rate_kind) -> Double {
-      best(9) { rate_arithmetic(level, size == 8, kind, 4_000) }
+      best(10_000) { rate_arithmetic(level, size == 8, kind, 10_000) }
     }
     return Rates(
       bytesRead: .infinity, bytesWritten: .infinity, multiplyAdds: rate(RATE_MULTIPLY_ADD),
@@ -25,7 +26,7 @@ struct RateMeasurement {
   /// Bytes read per second when these inputs take turns.
   func reading(_ inputs: [UnsafeRawBufferPointer]) -> Double {
     var next = 0
-    return best(4 * inputs.count) {
+    return best(16 * inputs.count) {
       let input = inputs[next % inputs.count]
       next += 1
       return read(input)

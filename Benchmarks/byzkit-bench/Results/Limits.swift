@@ -89,8 +89,8 @@ extension RowReport {
   private var yardsticks: [Verdict] {
     let limited = results.filter { $0.yardstickLimit != nil }
     return [
-      ("median", "the time of reading the data"),
-      ("trimmed mean", "the time of reading the data"), ("MeaMed", "the time of reading the data"),
+      ("median", "a plain mean of the data"), ("trimmed mean", "a plain mean of the data"),
+      ("MeaMed", "a plain mean of the data"),
       ("distances", "OpenBLAS ssyrk"),
     ].map { prefix, yardstick in
       Verdict(

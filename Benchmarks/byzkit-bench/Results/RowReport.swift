@@ -18,15 +18,15 @@ package struct RowReport: Sendable {
   package var ownGrid: Grid {
     let ways = Way.allCases.dropFirst(2)
     var grid = Grid(
-      ["row", "data", "ms", "min", "into", "floor", "x", "min x", "bound by"] + ways.map(\.rawValue)
-        + ["RssAnon MiB", "faults"], words: [0, 1, 8])
+      ["row", "data", "ms", "min", "into", "floor", "x", "min x", "bound by", "2 cores"]
+        + ways.map(\.rawValue) + ["RssAnon MiB", "faults"], words: [0, 1, 8])
     for result in results where result.isPublished {
       let cells =
         [
           result.row, result.data.rawValue, digits(result.own.median), digits(result.own.minimum),
           digits(result.ways[.into]?.median), digits(result.floor.seconds),
           ratio(result.floorRatio), ratio(result.own.minimum / result.floor.seconds),
-          result.floor.bound.rawValue,
+          result.floor.bound.rawValue, ratio(result.gainOfTwo),
         ] + ways.map { digits(result.ways[$0]?.median) }
       grid.lines.append(
         cells + [String(format: "%.1f", result.rssAnonMiB), String(Int(result.pageFaults))])
@@ -46,6 +46,25 @@ package struct RowReport: Sendable {
         return "\(digits(peer.median)) (\(ratios[0]), \(ratios[1]))"
       }
       grid.lines.append([result.row, result.data.rawValue, digits(result.own.median)] + cells)
+    }
+    return grid
+  }
+
+  /// What each floor counts: mebibytes, and millions of operations.
+  package var workGrid: Grid {
+    var grid = Grid(
+      [
+        "row", "MiB read", "MiB written", "multiply-adds", "differences", "min/max",
+        "transcendental",
+      ], words: [0])
+    var rows: Set<String> = []
+    for result in results where rows.insert(result.row).inserted {
+      let work = result.work
+      let counts = [work.multiplyAdds, work.squaredDifferences, work.minMax, work.transcendentals]
+      grid.lines.append(
+        [result.row]
+          + [work.bytesRead, work.bytesWritten].map { String(format: "%.2f", $0 / 1_048_576) }
+          + counts.map { $0 == 0 ? "" : String(format: "%.2f", $0 / 1e6) })
     }
     return grid
   }

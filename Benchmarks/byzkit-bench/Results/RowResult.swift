@@ -8,7 +8,9 @@ package struct RowResult: Sendable {
   /// ByzKit, in each way that there is.
   package var ways: [Way: Timing]
   package var floor: Floor
-  /// Reading the data once, or what else the row is compared with.
+  /// What the floor counts.
+  package var work = Work()
+  /// A mean of the data, which reads it once, or what else the row is compared with.
   package var yardstick: Timing?
   package var yardstickLimit: Double?
   /// Peers by name: `byzpy`, `byzpy process:2`, …

@@ -75,6 +75,7 @@ struct PreparedRow {
       ways: Dictionary(uniqueKeysWithValues: zip(calls.map(\.way), timings.dropFirst())),
       floor: floor, gainOfTwo: gainOfTwo, rssAnonMiB: rssAnon, pageFaults: pageFaults)
     result.isPublished = row.isPublished
+    result.work = row.method(row.shape)
     result.yardstick = timings[0]
     result.yardstickLimit = row.yardstickLimit
     for (k, peer) in peers.enumerated() {

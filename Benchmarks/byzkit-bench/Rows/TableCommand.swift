@@ -107,6 +107,8 @@ struct TableCommand: AsyncParsableCommand {
       sections.append(("Beside a yardstick", report.yardstickGrid))
     }
     if !report.training.isEmpty { sections.append(("Training", report.trainingGrid)) }
+    sections.append(
+      ("What the floors count, in MiB and millions of operations", report.workGrid))
     let verdicts = report.verdicts
     sections.append(("Promises", verdicts.grid))
     for (title, grid) in sections where !grid.lines.isEmpty { print("\n\(title)\n\(grid.text)") }

@@ -35,11 +35,19 @@ struct BackendTests {
     }
   }
 
-  private func checkEveryRule(on workers: WorkerConfiguration) async throws {
+  @Test("Every rule gives the bits of the direct call on a process, a host and a thread together")
+  func mixture() async throws {
+    try await withWorkerServer(registry: .byzKit) { server in
+      try await checkEveryRule(
+        on: .testProcesses(1), WorkerConfiguration(backend: .tcp(server.address), count: 1))
+    }
+  }
+
+  private func checkEveryRule(on workers: WorkerConfiguration...) async throws {
     let d = 2 * 2048 + 77
     let floats = PoolTests.vectors(Float.self, d: d)
     let doubles = PoolTests.vectors(Double.self, d: d)
-    try await withActorPool(workers, .threads(1)) { (pool) async throws -> Void in
+    try await withActorPool(workers + [.threads(1)]) { (pool) async throws -> Void in
       for tested in TestedRule.all {
         let f = try #require(tested.f(n: PoolTests.n))
         let rule = tested.make(PoolTests.n, f, 1)
@@ -52,7 +60,7 @@ struct BackendTests {
         let actualDoubles = try await rule.outputs(doubles, on: pool, chunkSize: 1000)
         #expect(hasSameBits(actualDoubles, expectedDoubles), "\(rule)")
       }
-      let remote = pool.statistics.filter { $0.backend == workers.backend.name }
+      let remote = pool.statistics.filter { $0.backend != "thread" }
       #expect(remote.count == 2 && remote.allSatisfy { $0.completed > 0 && $0.failed == 0 })
     }
   }
@@ -65,13 +73,13 @@ struct BackendTests {
     try await withActorPool(.testProcesses(3, name: "mortal"), .threads(1)) {
       (pool) async throws -> Void in
       for round in 0..<12 {
-        if round % 4 == 1, let victim = workers(named: "mortal").randomElement() {
-          kill(victim, SIGKILL)
-        }
+        let victim = round % 4 == 1 ? workers(named: "mortal").randomElement() : nil
         let rule = rules[round % rules.count]
-        let actual = try await rule.outputs(vectors, on: pool, chunkSize: 512)
-        #expect(hasSameBits(actual, expected[round % rules.count]), "\(rule)")
+        async let actual = rule.outputs(vectors, on: pool, chunkSize: 512)
+        if let victim { kill(victim, SIGKILL) }
+        #expect(hasSameBits(try await actual, expected[round % rules.count]), "\(rule)")
       }
+      #expect(pool.statistics.reduce(0) { $0 + $1.losses } >= 1)
     }
   }
 
