@@ -46,6 +46,9 @@ struct P2PMnist: Program {
   static func main() async { await start() }
 
   func validate() throws {
+    guard remoteHosts == nil || workers.backend == "thread" else {
+      throw ValidationError("--backend and --remote-hosts exclude each other.")
+    }
     guard mode == .async || quorum == nil else {
       throw ValidationError(
         "--quorum is for --mode async: in step, a node waits for all neighbors.")

@@ -80,6 +80,7 @@ final class LinkHandler: ChannelInboundHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) {
     finish(closedByPeer)
+    tellReceiver()
     giveUp(ChannelError.eof)
     self.context = nil
   }
@@ -96,6 +97,7 @@ final class LinkHandler: ChannelInboundHandler {
 
   func channelInactive(context: ChannelHandlerContext) {
     finish(closedByPeer)
+    tellReceiver()
     giveUp(ChannelError.eof)
     context.fireChannelInactive()
   }
@@ -103,6 +105,13 @@ final class LinkHandler: ChannelInboundHandler {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     giveUp(error)
     finish(failure(of: peerName, error) ?? closedByPeer)
+  }
+
+  /// Tells the receiver that the link has ended, once.
+  private func tellReceiver() {
+    guard let end else { return }
+    receiver?.linkClosed(end)
+    receiver = nil
   }
 
   private func becomeReady() {
@@ -138,7 +147,7 @@ final class LinkHandler: ChannelInboundHandler {
   ///
   /// - Parameter lingers: Whether the other side is to have what was written. A socket that is closed with something unread resets
   ///   the connection, and the other side then loses what it has not read; so this one goes on reading, for nothing, until the other
-  ///   side has closed.
+  ///   side has closed, and the receiver is told then.
   func finish(_ reason: RuntimeError, lingers: Bool = false) {
     guard end == nil else { return }
     end = reason
@@ -152,9 +161,8 @@ final class LinkHandler: ChannelInboundHandler {
       _ = schedule(Self.lingerTime) { handler, _ in handler.context?.close(promise: nil) }
     } else {
       context?.close(promise: nil)
+      tellReceiver()
     }
-    receiver?.linkClosed(reason)
-    receiver = nil
   }
 
   private var peerName: String {

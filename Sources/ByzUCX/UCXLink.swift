@@ -262,14 +262,15 @@ package final class UCXLink: Link {
       }
       if let failure = endpoint.failure { return end(failure, endpoint: endpoint) }
       release(endpoint.takeGoneByteCount())
+      let hasWorked = isBusy
       if options.spin > .zero {
         let now = ContinuousClock.now
         if isBusy { lastWork = now }
         isBusy = now - lastWork < options.spin
       }
-      if isBusy {
+      if hasWorked {
         patience.begin()
-      } else {
+      } else if !isBusy {
         isBusy = patience.lasts()
       }
       let (isIdle, closing) = state.withLock { state in

@@ -192,6 +192,42 @@ struct TCPLinkTests {
     }
   }
 
+  @Test("the last message arrives whole although the other side has sent what nobody reads")
+  func lastMessage() async throws {
+    /// Answers the first message and ends the connection behind the answer.
+    final class Farewell: LinkReceiver {
+      static let answer = [UInt8](repeating: 7, count: 4 << 20)
+      let link: any Link
+      let hasAnswered = Monitor(false)
+      init(_ link: any Link) { self.link = link }
+      func receive(_ message: Message) {
+        let isFirst = hasAnswered.withLock { hasAnswered in
+          defer { hasAnswered = true }
+          return !hasAnswered
+        }
+        guard isFirst else { return }
+        link.send(Message(.reply, body: Self.answer))
+        link.closeWhenSent(RuntimeError(.stopped, "That was all."))
+      }
+      func linkClosed(_ reason: RuntimeError) {}
+    }
+    try await withTCPListener(
+      on: .loopback, options: TCPListenerOptions(),
+      accept: { link, _ in link.start(Farewell(link)) },
+      body: { address in
+        for _ in 0..<10 {
+          let socket = try RawSocket(connectingTo: address)
+          let ping = Frame.head(of: Message(.ping))
+          let answer = Frame.head(of: Message(.reply, body: Farewell.answer))
+          #expect(socket.send(ping))
+          // The answer is on its way, and the connection about to end.
+          #expect(socket.receive(100) == Array(answer.prefix(100)))
+          for _ in 0..<100 where socket.send(ping) {}
+          #expect(socket.receive(answer.count - 100) == Array(answer.dropFirst(100)))
+        }
+      })
+  }
+
   private func first(_ stream: AsyncStream<any Link>) async -> (any Link)? {
     for await link in stream { return link }
     return nil

@@ -62,7 +62,7 @@ struct RateMeasurement {
       return Double(2 * rounds)
     }
     var next = 0
-    let halves = best(4 * inputs.count) {
+    let halves = best(16 * inputs.count) {
       let input = inputs[next % inputs.count]
       next += 1
       // Both halves are only read, and outlive the call.

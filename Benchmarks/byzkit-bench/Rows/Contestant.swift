@@ -9,7 +9,7 @@ struct Contestant {
 
   /// The times of all contestants, which take turns on all inputs.
   ///
-  /// Each begins with the input after its predecessor's last, so no one finds in the cache what another has just read. A turn is as many calls
+  /// Nobody begins with the input that its predecessor read last, so no one finds in the cache what another has just read. A turn is as many calls
   /// as begin within ``turn``, one for each input at most: with a single short call it would be the way back from others' work
   /// that is timed. One that is slow sits out some rounds, but for three: `seconds` is what each may use in all.
   static func measure(
@@ -31,14 +31,14 @@ struct Contestant {
     }
     // Behind the input that was read last.
     var cursor = 0
-    var turns = contestants.map { _ in 0 }
     for round in 0..<rounds {
-      let start = cursor
       for (k, contestant) in contestants.enumerated()
       where results[k].error == nil && round % strides[k] == 0 {
-        // Who sits out rounds still goes on to the next input each time.
-        let first = strides[k] == 1 ? cursor : turns[k] + k
-        turns[k] += 1
+        // One that it has tried least often, but not the one that was just read, unless there is no other.
+        let tried = results[k].times.perInput.map(\.count)
+        let first =
+          (cursor..<cursor + max(1, inputs - 1)).min { tried[$0 % inputs] < tried[$1 % inputs] }
+          ?? cursor
         do {
           var spent = 0.0
           for input in first..<(first + inputs) where spent < turn {
@@ -51,13 +51,7 @@ struct Contestant {
           results[k].error = error
         }
       }
-      // Steps without a common factor: everyone sees every input.
-      while greatestCommonDivisor(abs(cursor - start), inputs) > 1 { cursor += 1 }
     }
     return results
   }
-}
-
-private func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
-  b == 0 ? a : greatestCommonDivisor(b, a % b)
 }

@@ -18,9 +18,13 @@ extension ActorPool {
     try await withTaskCancellationHandler {
       try await withThrowingTaskGroup(of: LaneStep<S.Output>.self) { group in
         func proceed(with assignment: PoolState.Assignment?) {
-          guard let assignment, let worker = begin(assignment) else {
+          guard let assignment else {
             group.addImmediateTask { .given(try await self.next(call)) }
             return
+          }
+          guard let worker = dispatcher.withLock({ $0.worker(for: assignment) }) else {
+            // The call has failed, or the worker was lost: it is given back, or counts no more.
+            return proceed(with: finish(assignment, .cancelled, since: .now))
           }
           let isWatched = options.timeout != nil && !worker.endsOverdueSubtasks
           let run: @Sendable () async throws -> LaneStep<S.Output> = {
@@ -56,14 +60,6 @@ extension ActorPool {
       fail(call, with: CancellationError())
     }
     return outputs.map { $0! }
-  }
-
-  /// Who is to run an assignment. Nobody, and the worker is given back, when the call has failed meanwhile; nobody, either, when
-  /// the worker was lost, with which its subtask has gone back to those that wait.
-  private func begin(_ assignment: PoolState.Assignment) -> (any Worker)? {
-    let worker = dispatcher.withLock { $0.worker(for: assignment) }
-    if worker == nil { _ = finish(assignment, .cancelled, since: .now) }
-    return worker
   }
 
   /// What one task of a lane came to.

@@ -68,6 +68,7 @@ package final class RemoteWorker: Worker {
     let request = Service.keep(
       set: residents.id, index: UInt64(index), type: Registry.name(of: type(of: resident)),
       value: encoded)
+    if peer.link.copies(encoder.segments) { await Task.yield() }
     _ = try await system.call(peer, request, segments: encoder.segments)
     sent.withLock { _ = $0.insert(key) }
   }
