@@ -81,6 +81,47 @@ struct TCPWorkerTests {
     }
   }
 
+  @Test(
+    "go on serving while strangers send garbage, calls without a proof, beginnings without an end and sizes beyond the limits"
+  )
+  func strangers() async throws {
+    let token = try Token("0123456789abcdef".utf8)
+    // Strangers and friends have one address here, which a limit for an address would refuse to both.
+    var listener = TCPListenerOptions(token: token)
+    listener.maxConnectionsPerAddress = 1000
+    listener.maxAcceptsPerSecondPerAddress = 10_000
+    try await withWorkerServer(registry: Registry(subtasks: [Sum.self]), listener: listener) {
+      server in
+      let address = try TCPAddress(server.address)
+      let workers = WorkerConfiguration(backend: .tcp(server.address, TCPOptions(token: token)))
+      let operands = Operands(inputs: [.float32(Tensor<Float>(repeating: 1, shape: [1000]))])
+      func serves(_ pool: ActorPool) async throws {
+        #expect(try await pool.run([Sum(input: 0)], operands: operands) == [1000])
+      }
+      try await withActorPool(workers) { pool in
+        // They stay connected, those that the server lets.
+        var connected: [RawSocket] = []
+        for round in 0..<100 {
+          var bytes = Frame.head(of: Message(.call, call: 1, body: [1, 2, 3]))
+          switch round % 4 {
+          case 0:
+            var dice = RandomStream(RandomKey(UInt64(round)))
+            bytes = (0..<64).map { _ in UInt8(dice.integer(below: 256)) }
+          case 1: bytes.removeLast(2)
+          case 2: bytes.replaceSubrange(8..<12, with: [0xff, 0xff, 0xff, 0x7f])
+          default: break
+          }
+          let stranger = try RawSocket(connectingTo: address)
+          stranger.send(bytes)
+          connected.append(stranger)
+          try await serves(pool)
+        }
+      }
+      // And someone new who holds the token.
+      try await withActorPool(workers) { try await serves($0) }
+    }
+  }
+
   @Test("refuse calls beyond what the listener allows one peer")
   func limits() async throws {
     var server = TCPListenerOptions()

@@ -9,9 +9,9 @@ struct Contestant {
 
   /// The times of all contestants, which take turns on all inputs.
   ///
-  /// Nobody begins with the input that its predecessor read last, so no one finds in the cache what another has just read. A turn is as many calls
-  /// as begin within ``turn``, one for each input at most: with a single short call it would be the way back from others' work
-  /// that is timed. One that is slow sits out some rounds, but for three: `seconds` is what each may use in all.
+  /// Nobody begins with the input that its predecessor read last, so no one finds in the cache what another has just read. A turn
+  /// is as many calls as begin within ``turn``, one for each input at most: with a single short call it would be the way back from
+  /// others' work that is timed. One that is slow sits out some rounds, but for three: `seconds` is what each may use in all.
   static func measure(
     _ contestants: [Contestant], inputs: Int, rounds: Int, seconds: Double = 3
   ) async -> [(times: Times, error: (any Error)?)] {
