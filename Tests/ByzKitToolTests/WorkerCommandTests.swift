@@ -126,23 +126,6 @@ struct WorkerCommandTests {
     #expect(try host.end().totals.calls >= 1)
   }
 
-  @Test("with --require-same-bits it refuses who computes with other kernels")
-  func sameBits() async throws {
-    let tool = try Tool()
-    defer { tool.remove() }
-    let other = KernelVariant.selected == .plain ? "avx2" : "plain"
-    let strict = try Host(tool, "--require-same-bits", environment: ["BYZKIT_KERNELS": other])
-    guard strict.status.kernels != .selected else { return }
-    var tcp = TCPOptions()
-    tcp.retry.attempts = 1
-    let error = await #expect(throws: RuntimeError.self) {
-      try await expectMedian(on: strict.status.listening, BackendOptions(tcp: tcp))
-    }
-    #expect(error?.code == .incompatiblePeer, "\(String(describing: error))")
-    let lenient = try Host(tool, environment: ["BYZKIT_KERNELS": other])
-    try await expectMedian(on: lenient.status.listening)
-  }
-
   @Test(
     "a host over UCX whose process is killed is a lost worker soon, through shared memory too",
     .enabled(if: UCX.isAvailable, "UCX is not installed: apt-get install libucx0 libucx-dev"))
