@@ -190,18 +190,7 @@ struct TCPListenerTests {
     var options = generous(token: token)
     options.handshakeTimeout = .seconds(2)
     try await EchoHost.run(options) { host in
-      // On a machine with much else to do it may take several attempts to be known in time.
-      var attempts = 0
-      var known: Client?
-      while known == nil {
-        attempts += 1
-        do {
-          let client = try await host.connect(TCPOptions(token: token))
-          try await client.expectEcho([0])
-          known = client
-        } catch  where attempts < 20 {}
-      }
-      let honest = try #require(known)
+      let honest = try await host.connectInTime(TCPOptions(token: token))
       // Another connection's timeout shows that the time has passed.
       let silent = try RawSocket(connectingTo: host.address)
       #expect(await silent.isClosedByPeer())
@@ -260,7 +249,7 @@ struct TCPListenerTests {
     var port = 0
     try await EchoHost.run(options) { host in
       port = host.address.port
-      let honest = try await host.connect(TCPOptions(token: token))
+      let honest = try await host.connectInTime(TCPOptions(token: token))
       var kept: [RawSocket] = []
       for number in 0..<count {
         let socket = try RawSocket(connectingTo: host.address)

@@ -103,7 +103,8 @@ public struct WireLimits: Hashable, Sendable {
 public struct Liveness: Hashable, Sendable {
   /// How often the other side is asked for a sign of life.
   public var interval: Duration
-  /// How long it may be silent before it counts as lost. At least twice the interval makes sense.
+  /// How long it may be silent before it counts as lost. At least twice the interval makes sense. Time in which this side stood
+  /// still, stopped or asleep, does not count.
   public var timeout: Duration
 
   /// By default a question every second, and five seconds of silence.

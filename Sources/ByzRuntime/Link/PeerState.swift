@@ -176,7 +176,9 @@ package struct PeerState {
     case .sentAnswer:
       sent += 1
       return closeIfDrained()
-    case .ticked: return tick(now)
+    case .ticked:
+      excuse(now)
+      return tick(now)
     case .drained:
       guard phase == .open else { return end(RuntimeError(.stopped, "The connection was closed.")) }
       guard !isDraining else { return [] }
@@ -311,6 +313,14 @@ extension PeerState {
   private func count(in body: [UInt8]) -> UInt64? {
     guard body.count == 8 else { return nil }
     return body.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// Does not hold against the other side that this one stood still, stopped or on a machine that slept: a tick that comes late by
+  /// more than an interval leaves one to read what has arrived meanwhile.
+  private mutating func excuse(_ now: Time) {
+    guard phase == .open, let due = nextTick, now - due > liveness.interval else { return }
+    let heard = max(lastHeard + (now - due), now - liveness.timeout + liveness.interval)
+    lastHeard = min(now, heard)
   }
 
   private mutating func tick(_ now: Time) -> [Directive] {

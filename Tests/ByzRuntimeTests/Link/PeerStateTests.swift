@@ -109,7 +109,9 @@ struct PeerStateTests {
     var state = opened()
     _ = state.handle(.call(1, timeLeft: nil), at: .seconds(1))
     _ = state.handle(.sent(1), at: .seconds(1))
-    #expect(closing(state.handle(.ticked, at: .seconds(4.9))) == nil)
+    for time in [1, 2, 3, 4, 4.9] {
+      #expect(closing(state.handle(.ticked, at: .seconds(time))) == nil)
+    }
     let directives = state.handle(.ticked, at: .seconds(5))
     #expect(closing(directives)?.code == .workerLost)
     #expect(failure(of: 1, in: directives)?.code == .workerLost)
@@ -241,8 +243,27 @@ struct PeerStateTests {
     var state = opened()
     for second in 1..<5 {
       _ = state.handle(.received(Message(.pong, epoch: 8)), at: .seconds(second))
+      #expect(closing(state.handle(.ticked, at: .seconds(second))) == nil)
     }
     #expect(closing(state.handle(.ticked, at: .seconds(5)))?.code == .workerLost)
+  }
+
+  @Test("a side that stood still reads what came meanwhile before it gives the other up")
+  func ownPause() {
+    var state = opened()
+    for second in 1..<4 { _ = state.handle(.ticked, at: .seconds(second)) }
+    // Stopped for a minute; the other side has answered all along, and nobody has read it.
+    #expect(closing(state.handle(.ticked, at: .seconds(64))) == nil)
+    _ = state.handle(.received(Message(.pong, epoch: 7)), at: .seconds(64))
+    for second in 65..<69 {
+      #expect(closing(state.handle(.ticked, at: .seconds(second))) == nil)
+    }
+    #expect(closing(state.handle(.ticked, at: .seconds(69)))?.code == .workerLost)
+    // One that has gone meanwhile is given up no later than it would have been without the pause.
+    state = opened()
+    for second in 1..<4 { _ = state.handle(.ticked, at: .seconds(second)) }
+    #expect(closing(state.handle(.ticked, at: .seconds(64))) == nil)
+    #expect(closing(state.handle(.ticked, at: .seconds(65)))?.code == .workerLost)
   }
 
   @Test("a call to a side that takes no more is lost with it, and may be made elsewhere")
