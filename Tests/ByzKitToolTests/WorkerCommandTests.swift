@@ -26,10 +26,14 @@ struct WorkerCommandTests {
     let status: Status
     private let output: FileHandle
 
-    init(_ tool: Tool, _ arguments: String..., environment: [String: String] = [:]) throws {
+    init(
+      _ tool: Tool, _ arguments: String..., environment: [String: String] = [:],
+      log: (level: String, file: FileHandle?) = ("critical", nil)
+    ) throws {
       process = try tool.process(
-        ["worker", "--listen", "127.0.0.1:0", "--log-level", "critical"] + arguments,
+        ["worker", "--listen", "127.0.0.1:0", "--log-level", log.level] + arguments,
         environment: environment)
+      if let file = log.file { process.standardError = file }
       let pipe = Pipe()
       process.standardOutput = pipe
       output = pipe.fileHandleForReading
@@ -76,6 +80,86 @@ struct WorkerCommandTests {
     #expect(end.totals.connections == 2 && end.totals.calls >= 1)
     #expect(host.process.terminationReason == .exit && host.process.terminationStatus == 0)
   }
+
+  @Test("it says who connects and leaves, and no more, at the level that it was given")
+  func logs() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    for (level, isTold, isTraced) in [
+      ("critical", false, false), ("info", true, false), ("trace", true, true),
+    ] {
+      let path = tool.path("log-\(level)")
+      try Data().write(to: URL(filePath: path))
+      let file = try #require(FileHandle(forWritingAtPath: path))
+      let host = try Host(tool, log: (level, file))
+      try await expectMedian(on: host.status.listening)
+      _ = try host.end()
+      let said = try String(contentsOfFile: path, encoding: .utf8)
+      #expect(said.isEmpty == !isTold, "\(said)")
+      #expect(said.contains("connected") == isTold && said.contains("bytes=") == isTraced)
+    }
+    let refused = try tool("worker", "--log-level", "loud")
+    #expect(refused.status != 0 && refused.errors.contains("critical"), "\(refused.errors)")
+  }
+
+  @Test("SIGTERM in the middle of much work: what is answered is right, and it ends with 0")
+  func drains() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let host = try Host(tool)
+    let backend = try #require(BackendSpecification.list(host.status.listening).first)
+      .backend(BackendOptions())
+    let workers = WorkerConfiguration(backend: backend, count: 2, restarts: .never)
+    let expected = try Median().aggregate(vectors)
+    let answered = try await withActorPool(workers, registry: .byzKit) { pool in
+      try await withThrowingTaskGroup(of: Int.self) { group in
+        for _ in 0..<4 {
+          group.addTask {
+            var answered = 0
+            do {
+              while true {
+                let median = try await Median().aggregate(vectors, on: pool, chunkSize: 256)
+                #expect(median == expected)
+                answered += 1
+              }
+            } catch let error as RuntimeError {
+              #expect([.workerLost, .noCapableWorker].contains(error.code), "\(error)")
+            }
+            return answered
+          }
+        }
+        // In the middle: each has had many answers, and waits for the next.
+        while pool.statistics.reduce(0, { $0 + $1.completed }) < 40 { await Task.yield() }
+        host.process.terminate()
+        return try await group.reduce(0, +)
+      }
+    }
+    let end = try host.end()
+    #expect(answered >= 1 && end.totals.calls >= 40)
+    #expect(host.process.terminationReason == .exit && host.process.terminationStatus == 0)
+  }
+
+  #if os(Linux) || os(macOS)
+    @Test(
+      "told to insist on the same bits, it refuses whose kernels are others",
+      .enabled(if: KernelVariant.avx2.isAvailable, "This processor has the plain kernels only."))
+    func sameBits() async throws {
+      // In a process of its own, whose kernels no other test changes.
+      await #expect(processExitsWith: .success) {
+        let tests = WorkerCommandTests()
+        let tool = try Tool()
+        defer { tool.remove() }
+        let host = try Host(tool, "--require-same-bits", environment: ["BYZKIT_KERNELS": "plain"])
+        KernelVariant.plain.select()
+        try await tests.expectMedian(on: host.status.listening)
+        KernelVariant.avx2.select()
+        let error = await #expect(throws: RuntimeError.self) {
+          try await tests.expectMedian(on: host.status.listening)
+        }
+        #expect(error.map { "\($0)".contains("avx2") } == true, "\(String(describing: error))")
+      }
+    }
+  #endif
 
   @Test("who does not hold its token is refused, and it goes on serving who does")
   func token() async throws {

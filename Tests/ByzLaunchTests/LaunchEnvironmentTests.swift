@@ -1,6 +1,7 @@
 import ByzLaunch
 import ByzRuntime
 import ByzTCP
+import Foundation
 import Testing
 
 @Suite("What a launcher says")
@@ -133,4 +134,26 @@ struct LaunchEnvironmentTests {
       !["PATH", "BYZKIT_TOKEN", "MASTER_ADDR", "RANKS"].contains(
         where: LaunchEnvironment.isLauncherVariable))
   }
+
+  #if os(Linux) || os(macOS)
+    @Test("a launcher's variables are taken out of the environment, and no others")
+    func taken() async {
+      // In a process of its own: the environment is everybody's.
+      await #expect(processExitsWith: .success) {
+        setenv("OMPI_COMM_WORLD_RANK", "2", 1)
+        setenv("OMPI_COMM_WORLD_SIZE", "4", 1)
+        setenv("PMIX_RANK", "2", 1)
+        setenv("SLURM_PROCID", "9", 1)
+        setenv("MASTER_ADDR", "10.0.0.7", 1)
+        setenv("BYZKIT_OTHER", "stays", 1)
+        let taken = try LaunchEnvironment.takeFromProcess()
+        #expect(taken.source == .mpi && taken.rank == 2 && taken.size == 4)
+        #expect(taken.rendezvous == (try TCPAddress("10.0.0.7:29000")))
+        for name in ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_PROCID"] {
+          #expect(getenv(name) == nil, "\(name)")
+        }
+        #expect(getenv("BYZKIT_OTHER") != nil && getenv("PATH") != nil)
+      }
+    }
+  #endif
 }
