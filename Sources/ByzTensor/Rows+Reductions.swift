@@ -84,12 +84,14 @@ extension Rows {
   }
 
   /// `outs[i] = factors[i]·x_i`; a factor of 0 gives zeros.
-  package func scaled(by factors: [Double], columns range: Range<Int>, into out: OutputRows) {
+  ///
+  /// - Parameter isStreaming: Whether to write past the caches.
+  package func scaled(
+    by factors: [Double], columns range: Range<Int>, into out: OutputRows, isStreaming: Bool
+  ) {
     precondition(factors.count == count && out.pointers.count == count)
     precondition(out.elementType == elementType && out.columns == columns)
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)
-    // Larger than most caches: memory need not be read only to be overwritten.
-    let isStreaming = count * columns * elementType.byteCount >= 32 << 20
     for (i, factor) in factors.enumerated() {
       guard let row = pointers[i], let outRow = out.pointers[i] else { continue }
       byz_scale(

@@ -55,7 +55,7 @@ struct RuntimeRows {
   /// A tensor of 4 MiB as an argument.
   func tensors() async throws -> [RuntimeFigure] {
     let count = 1 << 20
-    let own = try Tensor<Float>((0..<count).map(Float.init))
+    let own = Tensor<Float>((0..<count).map(Float.init))
     let shared = try own.sharedCopy()
     return try await withActorSystem(RuntimeSubject.registry) { system in
       let actors = try await subjects(system)

@@ -22,6 +22,8 @@ public struct Clipping: PreAggregator {
 
   /// All norms.
   public var measurement: Measurement? { .norms }
+  /// A vector's length is its own.
+  public var treatsEachVectorAlone: Bool { true }
 
   /// One factor for each vector.
   public func decide(_ geometry: Geometry) throws(AggregationError) -> Combination {

@@ -107,17 +107,13 @@ extension Rule {
   /// One pass of the rule, which has been validated: vectors in, vectors out. One that does not change is not copied.
   func apply<Element>(to vectors: [Tensor<Element>]) throws(AggregationError) -> [Tensor<Element>] {
     let run = try RuleRun(self, on: Rows(checking: vectors))
-    let combination = try run.decide()
-    guard run.rows.count == vectors.count, let (changed, rest) = combination.withoutCopies else {
-      var outputs = vectors[0].uninitialized(count: combination.outputCount)
-      run.apply(combination, into: OutputRows(&outputs))
-      return outputs
+    guard (self as? any PreAggregator)?.treatsEachVectorAlone == true else {
+      return try run.outputs(of: vectors)
     }
-    precondition(combination.outputCount == vectors.count, "A factor for each vector is needed.")
-    if changed.isEmpty { return vectors }
-    var outputs = vectors[0].uninitialized(count: changed.count)
-    run.selecting(changed).apply(rest, into: OutputRows(&outputs))
-    return vectors.replacing(changed, with: outputs)
+    var outputs: [Tensor<Element>] = []
+    outputs.reserveCapacity(vectors.count)
+    for (range, part) in run.parts { outputs += try part.outputs(of: Array(vectors[range])) }
+    return outputs
   }
 
   func apply<Element>(
@@ -134,6 +130,25 @@ extension Rule {
     if changed.isEmpty { return vectors }
     var outputs = vectors[0].uninitialized(count: changed.count)
     try await run.selecting(changed).apply(rest, into: OutputRows(&outputs), in: context)
+    return vectors.replacing(changed, with: outputs)
+  }
+}
+
+extension RuleRun {
+  /// What becomes of the vectors, which are the run's rows.
+  fileprivate func outputs<Element>(
+    of vectors: [Tensor<Element>]
+  ) throws(AggregationError) -> [Tensor<Element>] {
+    let combination = try decide()
+    guard rows.count == vectors.count, let (changed, rest) = combination.withoutCopies else {
+      var outputs = vectors[0].uninitialized(count: combination.outputCount)
+      apply(combination, into: OutputRows(&outputs))
+      return outputs
+    }
+    precondition(combination.outputCount == vectors.count, "A factor for each vector is needed.")
+    if changed.isEmpty { return vectors }
+    var outputs = vectors[0].uninitialized(count: changed.count)
+    selecting(changed).apply(rest, into: OutputRows(&outputs))
     return vectors.replacing(changed, with: outputs)
   }
 }

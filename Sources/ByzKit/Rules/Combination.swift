@@ -40,7 +40,9 @@ public enum Combination: Hashable, Codable, Sendable {
   }
 
   /// Writes these columns of the output.
-  func apply(to rows: Rows, columns: Range<Int>, into out: OutputRows) {
+  ///
+  /// - Parameter isLarge: Whether the rows, with those that they are a part of, are larger than most caches.
+  func apply(to rows: Rows, columns: Range<Int>, into out: OutputRows, isLarge: Bool) {
     switch self {
     case .weightedSum(let weights): rows.weightedSum(weights, columns: columns, into: out)
     case .weightedSumAboutMedian(let weights):
@@ -52,7 +54,9 @@ public enum Combination: Hashable, Codable, Sendable {
     case .meanPlusDeviation(let factor, let correction):
       rows.meanPlusDeviation(factor: factor, correction: correction, columns: columns, into: out)
     case .infinity: out.fill(.infinity, columns: columns)
-    case .scaled(let factors): rows.scaled(by: factors, columns: columns, into: out)
+    case .scaled(let factors):
+      // Memory need not be read only to be overwritten.
+      rows.scaled(by: factors, columns: columns, into: out, isStreaming: isLarge)
     case .means(let lists, let overlapping):
       var members = [UInt8](repeating: 0, count: lists.count * rows.count)
       for (k, list) in lists.enumerated() {

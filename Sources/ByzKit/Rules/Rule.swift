@@ -62,9 +62,16 @@ extension Aggregator {
 public protocol PreAggregator: Rule {
   /// How many vectors come out of `n`.
   func outputCount(n: Int) -> Int
+
+  /// Whether what becomes of a vector depends on that vector alone: then each is changed while it is in the caches from being
+  /// measured. Not so by default.
+  var treatsEachVectorAlone: Bool { get }
 }
 
 extension PreAggregator {
+  /// The decision needs all vectors.
+  public var treatsEachVectorAlone: Bool { false }
+
   /// As many as go in.
   public func outputCount(n: Int) -> Int { n }
 }

@@ -58,7 +58,7 @@ struct CombineSubtask: FootprintSubtask {
 
   func run(_ operands: Operands) -> Bool {
     guard let rows = operands.rows, let outputs = operands.outputs else { return false }
-    combination.apply(to: rows, columns: range, into: outputs)
+    combination.apply(to: rows, columns: range, into: outputs, isLarge: rows.isLarge)
     return true
   }
 }
@@ -90,6 +90,8 @@ struct RuleRun {
   let rows: Rows
   /// n: the rows without the extra one.
   let n: Int
+  /// Whether the rows that this run is a part of are larger than most caches; nil for a run that is no part.
+  private var wholeIsLarge: Bool?
 
   init(_ rule: any Rule, on rows: Rows) throws(AggregationError) {
     self.init(rule: rule, rows: try rows.addingExtraVector(of: rule), n: rows.count)
@@ -100,6 +102,8 @@ struct RuleRun {
     self.rows = rows
     self.n = n
   }
+
+  private var isLarge: Bool { wholeIsLarge ?? rows.isLarge }
 
   /// The whole measurement, from its parts in order.
   private struct Total {
@@ -185,12 +189,28 @@ struct RuleRun {
 
   /// The same run on some of its rows.
   func selecting(_ indices: [Int]) -> RuleRun {
-    RuleRun(rule: rule, rows: rows.selecting(indices), n: indices.count)
+    var run = RuleRun(rule: rule, rows: rows.selecting(indices), n: indices.count)
+    run.wholeIsLarge = wholeIsLarge
+    return run
+  }
+
+  /// The run in parts of rows that stay in a processor's cache between two passes.
+  var parts: [(range: Range<Int>, run: RuleRun)] {
+    // A measurement of more rows is cut in other places.
+    guard n <= 1 << 16 else { return [(0..<n, self)] }
+    let rowByteCount = rows.columns * rows.elementType.byteCount
+    let length = max(1, (512 << 10) / max(1, rowByteCount))
+    return stride(from: 0, to: n, by: length).map { start in
+      let range = start..<min(start + length, n)
+      var part = selecting(Array(range))
+      part.wholeIsLarge = isLarge
+      return (range, part)
+    }
   }
 
   /// Writes the output in the calling thread.
   func apply(_ combination: Combination, into out: OutputRows) {
-    combination.apply(to: rows, columns: 0..<rows.columns, into: out)
+    combination.apply(to: rows, columns: 0..<rows.columns, into: out, isLarge: isLarge)
   }
 
   /// Writes the output with the help of the context's workers.
@@ -225,6 +245,9 @@ extension OperatorContext {
 }
 
 extension Rows {
+  /// Whether they are larger than most caches.
+  fileprivate var isLarge: Bool { count * columns * elementType.byteCount >= 32 << 20 }
+
   fileprivate func addingExtraVector(of rule: any Rule) throws(AggregationError) -> Rows {
     switch rule.extraVector {
     case nil: return self

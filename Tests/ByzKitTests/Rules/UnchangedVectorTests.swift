@@ -34,4 +34,25 @@ struct UnchangedVectorTests {
     results[1][0] = 7
     #expect(Self.vectors[1] == [0.3, 0.4] && results[1] == [7, 0.4])
   }
+
+  @Test("are found in vectors that are taken some at a time, with the bits of all at once")
+  func inParts() async throws {
+    // Of the first shape two vectors fit into a part, of the second none does.
+    for d in [60_000, 200_000] {
+      let vectors = (0..<5).map { i in
+        Tensor<Float>.normal(shape: [d], deviation: i == 2 ? 0.1 : 1, key: RandomKey(UInt64(i)))
+      }
+      let direct = try Clipping(threshold: 100).preAggregate(vectors)
+      let isShared = zip(direct, vectors).map { $0.address == $1.address }
+      #expect(isShared == [false, false, true, false, false])
+      let pooled = try await withActorPool(.threads(2)) { pool in
+        try await Clipping(threshold: 100).preAggregate(vectors, on: pool, chunkSize: 50_000)
+      }
+      #expect(zip(direct, pooled).allSatisfy { $0.hasSameBits(as: $1) })
+    }
+    let mixed: [Tensor<Float>] = [
+      Tensor(repeating: 1, shape: [200_000]), Tensor(repeating: 1, shape: [3]),
+    ]
+    #expect(throws: AggregationError.self) { try Clipping(threshold: 1).preAggregate(mixed) }
+  }
 }
