@@ -19,12 +19,13 @@ func fuzzer(_ name: String) -> Target {
 
 /// A reader under test that is no part of the library's interface: what is `package` there belongs to the package of that name,
 /// which is its folder's.
-func internalFuzzer(_ name: String) -> Target {
+func internalFuzzer(_ name: String, products: [String] = ["ByzKit"]) -> Target {
   let folder = Context.packageDirectory.split(separator: "/").dropLast().last ?? ""
   let packageName = String(
     folder.lowercased().map { $0.isLetter || $0.isNumber ? $0 : "_" })
   return .executableTarget(
-    name: name, dependencies: ["FuzzSupport", .product(name: "ByzKit", package: "ByzKit")],
+    name: name,
+    dependencies: ["FuzzSupport"] + products.map { .product(name: $0, package: "ByzKit") },
     packageAccess: false,
     swiftSettings: settings + [.unsafeFlags(["-package-name", packageName])])
 }
@@ -46,5 +47,8 @@ let package = Package(
     internalFuzzer("frame"),
     internalFuzzer("wire-value"),
     internalFuzzer("message"),
+    internalFuzzer("work"),
+    internalFuzzer("ucx-parts", products: ["ByzKit", "ByzUCX"]),
+    internalFuzzer("proof", products: ["ByzKit", "ByzUCX"]),
   ]
 )

@@ -172,7 +172,7 @@ def array(*parts):
 
 
 def messages():
-    # The first byte chooses the reader: hello, call, invocation, answer, release, checkpoint.
+    # The first byte chooses the reader: hello, call, invocation, answer, release, checkpoint, mail.
     hello = {"host": 0, "name": "node-3 (4711)", "types": {"A": 1}, "kernels": "avx2", "blas": "", "requiresSameBits": True}
     body = value(hello).replace(value("host")[1:] + value(0), value("host")[1:] + unsigned(2**63))
     yield "hello", b"\x00" + body
@@ -205,9 +205,54 @@ def messages():
             failure["value"] = value({"number": 3})
         yield f"failure-{kind}", b"\x03" + value(failure)
     yield "release", b"\x04" + struct.pack("<2Q", 4096, 2**40)
+    letter = array(unsigned(5), unsigned(1), value("letters"), unsigned(2), note)
+    meet = array(unsigned(6), unsigned(2), unsigned(0))
+    yield "letter", b"\x06" + array(letter)
+    yield "letter-of-sibling", b"\x06" + array(unsigned(3), letter)
+    yield "meet", b"\x06" + array(meet)
+    yield "join", b"\x06" + array(array(unsigned(7), unsigned(2), unsigned(5), value("tcp://127.0.0.1:1")))
     # The target puts the checksum behind it.
     yield "checkpoint", b"\x05ByzKitCP" + struct.pack("<IIQQQ3f", 1, 0, 5, 0, 3, 1, 2, 3)
     yield "checkpoint-velocity", b"\x05ByzKitCP" + struct.pack("<IIQQQ4f", 1, 1, 5, 5, 2, 1, 2, 3, 4)
+
+
+def part(how, index, count, content, frame=b""):
+    return bytes([how]) + frame + bytes([index, count, len(content)]) + content
+
+
+def parts():
+    # The first byte is even for parts of a peer: how it is meant, whose frame, index, count, length.
+    ping = frame(2, bytes(8))
+    call = frame(4, b"x", [bytes(9)], [1])
+    yield "ping", b"\x00" + part(0, 0, 1, ping) + part(1, 0, 1, ping)
+    yield "segment", b"\x00" + part(16, 1, 2, bytes(9)) + part(0, 0, 2, call)
+    yield "long-head", b"\x00" + part(16, 0, 2, b"") + part(0, 1, 2, ping)
+    yield "later-first", b"\x00" + part(18, 0, 1, ping, b"\x01") + part(0, 0, 1, ping)
+    yield "far", b"\x00" + part(19, 0, 1, ping, bytes(7) + b"\x80")
+    yield "huge", b"\x00" + bytes([8, 0, 1]) + struct.pack("<q", 2**62)
+    # Odd for messages: body, its length, segments, their lengths.
+    yield "dealt", b"\x01\x07" + bytes([1, 2, 0]) + bytes([2, 250, 3, 1, 1, 220, 2, 255, 3]) + bytes([3, 10, 1, 210, 4])
+
+
+def proofs():
+    # The first byte says who talks to whom; then what is changed in each message.
+    yield "whole", b"\x00"
+    yield "other-token", b"\x01"
+    yield "changed", b"\x00\x00\x00\x01\x05\x01"
+    yield "cut", b"\x00\x00\x02\x01"
+    yield "longer", b"\x00\x00\x00\x00\x03\x02ab"
+    yield "own-server", b"\x04\x01\x22\x01\x01" + bytes(32) + b"\x00\x00"
+    yield "own-client", b"\x06\x00\x01\x21\x02" + bytes(32) + b"\x00"
+
+
+def work():
+    # Which call, after others or alone, and changes: to a tensor beside it (0), or to a value (1): where, how, how much. To begin
+    # with, each number of each call is one more, and one less.
+    for call in range(64):
+        for place in range(48):
+            for less in range(2):
+                yield f"{call}-{place}-{less}", bytes([call, 0, 1, 0, place, 8, less])
+    yield "tensor", bytes([0, 1, 0, 40, 1, 0, 1])
 
 
 def main():
@@ -215,6 +260,7 @@ def main():
     targets = {
         "npy-header": npy_files(), "npy-tensor": npy_files(), "idx": idx_files(), "gzip": gzip_files(),
         "frame": frames(), "wire-value": wire_values(), "message": messages(),
+        "ucx-parts": parts(), "proof": proofs(), "work": work(),
     }
     for target, files in targets.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 import ByzKit
 import ByzRuntime
 import ByzTensor
-import Dispatch
 import FuzzSupport
 
 private let limits = {
@@ -17,13 +16,14 @@ public func fuzzMessage(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let input = UnsafeRawBufferPointer(start: start, count: count)
   guard let choice = input.first else { return 0 }
   let bytes = Array(input.dropFirst())
-  switch choice % 6 {
+  switch choice % 7 {
   case 0: hello(bytes)
   case 1: call(bytes)
   case 2: invocation(bytes)
   case 3: answer(bytes)
   case 4: release(bytes)
-  default: checkpoint(bytes)
+  case 5: checkpoint(bytes)
+  default: mail(bytes)
   }
   return 0
 }
@@ -61,6 +61,26 @@ private func call(_ bytes: [UInt8]) {
     return answer
   }
   check(answer.kind == .reply || answer.kind == .failure, "a call is answered")
+  checkAnswer(answer)
+}
+
+/// As a client, or a worker that knows another one, takes mail and brings workers together: the first value chooses which, the second
+/// is what is asked for. Where it is for a mailbox, it is for the one that is there.
+private func mail(_ bytes: [UInt8]) {
+  guard case .array(var parts)? = try? WireValue(parsing: bytes, limits: limits),
+    !parts.isEmpty, case .array(var service) = parts.removeLast()
+  else { return }
+  if service.count == 5, service[0] == .unsigned(5) {
+    service[1] = .unsigned(letters.mailbox.address.host)
+  }
+  let message = Message(.call, body: WireValue.array(service).serialized(), segments: segments)
+  let sibling: UInt64? = if case .unsigned(let host)? = parts.first { host } else { nil }
+  let answer = wait {
+    let host = WorkerHost(system: letters.system, sibling: sibling)
+    let answer = await host.serve(message, from: worker.peer)
+    await host.connectionEnded()
+    return answer
+  }
   checkAnswer(answer)
 }
 
@@ -189,6 +209,23 @@ private struct LiveWorker: Sendable {
   }
 }
 
+/// A mailbox that somebody empties.
+private struct Letters: Sendable {
+  let system = ByzActorSystem(registry: registry)
+  let mailbox: Mailbox<Note>
+
+  init() throws {
+    let mailbox = try system.mailbox(named: "letters", of: Note.self, capacity: 2)
+    self.mailbox = mailbox
+    Task.detached { for await _ in mailbox {} }
+  }
+}
+
+private let letters: Letters = {
+  guard let letters = try? Letters() else { fatalError("There is no mailbox.") }
+  return letters
+}()
+
 private let worker: LiveWorker = {
   let made = wait { await Result<LiveWorker, any Error>.catching { try await LiveWorker() } }
   guard let worker = try? made.get() else { fatalError("There is no worker: \(made)") }
@@ -199,19 +236,6 @@ extension Result where Failure == any Error {
   fileprivate static func catching(_ body: () async throws -> Success) async -> Self {
     do { return .success(try await body()) } catch { return .failure(error) }
   }
-}
-
-/// What a task returns; the fuzzer's thread waits for it.
-private func wait<R: Sendable>(_ body: @escaping @Sendable () async -> R) -> R {
-  let result = Monitor<R?>(nil)
-  let done = DispatchSemaphore(value: 0)
-  Task.detached {
-    let value = await body()
-    result.withLock { $0 = value }
-    done.signal()
-  }
-  done.wait()
-  return result.withLock { $0! }
 }
 
 extension CRC64 {
