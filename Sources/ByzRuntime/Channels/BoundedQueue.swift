@@ -1,34 +1,21 @@
 /// A queue of bounded length between tasks: putting waits for room, taking waits for an element, and either wait can be cancelled
-/// without losing or repeating anything.
+/// without losing or repeating anything. ``QueueState`` decides; this carries it out.
 package final class BoundedQueue<Element: Sendable>: Sendable {
-  private struct Sender {
-    let number: UInt64
-    let element: Element
-    let continuation: CheckedContinuation<Bool, any Error>
-  }
-
-  private struct Receiver {
-    let number: UInt64
-    let continuation: CheckedContinuation<Element?, Never>
-  }
-
   private struct State: Sendable {
-    var elements: [Element] = []
-    var senders: [Sender] = []
-    var receivers: [Receiver] = []
+    var queue: QueueState<Element>
+    var senders: [Int: CheckedContinuation<Bool, any Error>] = [:]
+    var receivers: [Int: CheckedContinuation<Element?, Never>] = [:]
     /// Waits that were cancelled before they began.
-    var cancelled: Set<UInt64> = []
-    var nextNumber: UInt64 = 0
-    var isClosed = false
+    var cancelled: Set<Int> = []
+    var nextNumber = 0
   }
 
-  private let capacity: Int
-  private let state = Monitor(State())
+  private let state: Monitor<State>
 
   /// - Precondition: `capacity` is at least 1.
   package init(capacity: Int) {
     precondition(capacity >= 1, "A queue needs room for at least one element, not \(capacity).")
-    self.capacity = capacity
+    state = Monitor(State(queue: QueueState(capacity: capacity)))
   }
 
   /// Puts an element in, waiting for room.
@@ -40,36 +27,15 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
     defer { forget(number) }
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        let resume: (() -> Void)? = state.withLock { state in
-          if state.cancelled.remove(number) != nil {
-            return { continuation.resume(throwing: CancellationError()) }
-          }
-          if state.isClosed { return { continuation.resume(returning: false) } }
-          if !state.receivers.isEmpty {
-            let receiver = state.receivers.removeFirst()
-            return {
-              receiver.continuation.resume(returning: element)
-              continuation.resume(returning: true)
-            }
-          }
-          guard state.elements.count < capacity else {
-            state.senders.append(
-              Sender(number: number, element: element, continuation: continuation))
-            return nil
-          }
-          state.elements.append(element)
-          return { continuation.resume(returning: true) }
+        let wasCancelled = change { state in
+          if state.cancelled.remove(number) != nil { return (true, []) }
+          state.senders[number] = continuation
+          return (false, state.queue.put(element, by: number))
         }
-        resume?()
+        if wasCancelled { continuation.resume(throwing: CancellationError()) }
       }
     } onCancel: {
-      cancel(number) { state in
-        guard let index = state.senders.firstIndex(where: { $0.number == number }) else {
-          return nil
-        }
-        let sender = state.senders.remove(at: index)
-        return { sender.continuation.resume(throwing: CancellationError()) }
-      }
+      cancel(number)
     }
   }
 
@@ -79,49 +45,22 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
     defer { forget(number) }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        let resume: (() -> Void)? = state.withLock { state in
-          if state.cancelled.remove(number) != nil {
-            return { continuation.resume(returning: nil) }
-          }
-          guard !state.elements.isEmpty else {
-            if state.isClosed { return { continuation.resume(returning: nil) } }
-            state.receivers.append(Receiver(number: number, continuation: continuation))
-            return nil
-          }
-          let element = state.elements.removeFirst()
-          guard !state.senders.isEmpty else { return { continuation.resume(returning: element) } }
-          let sender = state.senders.removeFirst()
-          state.elements.append(sender.element)
-          return {
-            sender.continuation.resume(returning: true)
-            continuation.resume(returning: element)
-          }
+        let wasCancelled = change { state in
+          if state.cancelled.remove(number) != nil { return (true, []) }
+          state.receivers[number] = continuation
+          return (false, state.queue.take(by: number))
         }
-        resume?()
+        if wasCancelled { continuation.resume(returning: nil) }
       }
     } onCancel: {
-      cancel(number) { state in
-        guard let index = state.receivers.firstIndex(where: { $0.number == number }) else {
-          return nil
-        }
-        let receiver = state.receivers.remove(at: index)
-        return { receiver.continuation.resume(returning: nil) }
-      }
+      cancel(number)
     }
   }
 
   /// Takes no more elements; what is in the queue can still be taken.
-  package func close() {
-    let (senders, receivers) = state.withLock { state in
-      state.isClosed = true
-      defer { (state.senders, state.receivers) = ([], []) }
-      return (state.senders, state.receivers)
-    }
-    for sender in senders { sender.continuation.resume(returning: false) }
-    for receiver in receivers { receiver.continuation.resume(returning: nil) }
-  }
+  package func close() { change { ((), $0.queue.close()) } }
 
-  private func newNumber() -> UInt64 {
+  private func newNumber() -> Int {
     state.withLock { state in
       state.nextNumber += 1
       return state.nextNumber
@@ -129,17 +68,46 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
   }
 
   /// A cancellation that came when the wait had ended is of no more use.
-  private func forget(_ number: UInt64) {
+  private func forget(_ number: Int) {
     if Task.isCancelled { state.withLock { _ = $0.cancelled.remove(number) } }
   }
 
-  private func cancel(_ number: UInt64, find: (inout State) -> (() -> Void)?) {
-    let resume = state.withLock { state in
-      let resume = find(&state)
+  private func cancel(_ number: Int) {
+    let (sender, receiver) = state.withLock { state in
       // Not waiting: it has not begun, or has ended already.
-      if resume == nil { state.cancelled.insert(number) }
-      return resume
+      if !state.queue.cancel(number) { state.cancelled.insert(number) }
+      return (
+        state.senders.removeValue(forKey: number), state.receivers.removeValue(forKey: number)
+      )
     }
-    resume?()
+    sender?.resume(throwing: CancellationError())
+    receiver?.resume(returning: nil)
+  }
+
+  /// Changes the state under the lock, and then does what it decided.
+  private func change<R>(_ body: (inout State) -> (R, [QueueState<Element>.Directive])) -> R {
+    let (result, wakes) = state.withLock { state in
+      let (result, directives) = body(&state)
+      let wakes = directives.map { directive -> () -> Void in
+        switch directive {
+        case .give(let element, let number):
+          let receiver = state.receivers.removeValue(forKey: number)
+          return { receiver?.resume(returning: element) }
+        case .accept(let number):
+          let sender = state.senders.removeValue(forKey: number)
+          return { sender?.resume(returning: true) }
+        case .refuse(let number):
+          let sender = state.senders.removeValue(forKey: number)
+          let receiver = state.receivers.removeValue(forKey: number)
+          return {
+            sender?.resume(returning: false)
+            receiver?.resume(returning: nil)
+          }
+        }
+      }
+      return (result, wakes)
+    }
+    for wake in wakes { wake() }
+    return result
   }
 }
