@@ -62,7 +62,7 @@ extension ByzActorSystem {
   private func invoke(
     _ id: ByzActorID, _ target: RemoteCallTarget, _ invocation: ByzInvocationEncoder
   ) async throws -> Answer {
-    guard let peer = state.withLock({ $0.peers[id.host] }) else {
+    guard let peer = connection(to: id.host) else {
       throw RuntimeError(
         .workerLost,
         "The connection to actor \(id) has ended, and with it the actor: spawn it again.")

@@ -32,28 +32,23 @@ public final class ByzActorSystem: DistributedActorSystem {
   private let requiresSameBits: Bool
   /// Where other workers of this host and of others are found; nil in a process that serves nobody who comes.
   let lobby: Lobby?
-  let state = Monitor(State())
+  let state: Monitor<State>
   /// The methods that other processes have called.
   let targets = Monitor(CheckedTargets())
 
   struct State: Sendable {
     /// The actors of this process: those that others spawned are kept here, the rest by their owners.
     var actors: [UInt64: Entry] = [:]
-    /// The connections, by the process at the other end.
-    var peers: [UInt64: Peer] = [:]
+    /// The connections, and the ways that mail takes.
+    var router: RouterState<Peer>
     /// The processes started for a single actor, which end with it.
     var owned: [ByzActorID: Peer] = [:]
-    /// The process that started this one, if it is a worker: it knows the way to all others.
-    var upstream: Peer?
     var mailboxes: [String: MailboxSlot] = [:]
-    /// Where others reach the processes that this one has connected to.
-    var addresses: [UInt64: String] = [:]
-    /// Which of them were brought together.
-    var introductions: [Introduction.Pair: Introduction] = [:]
-    /// The other workers of the process that started this one, as far as there was mail for them.
-    var acquaintances: [UInt64: Acquaintance] = [:]
+    /// Settled with the client's answer, by the other worker that it was asked about.
+    var questions: [UInt64: Promise<Void>] = [:]
+    /// Settled with the outcomes of introductions, by their numbers.
+    var introductions: [UInt64: Promise<Bool>] = [:]
     var mailPassedOn = 0
-    var isStopped = false
   }
 
   /// What is known of an actor. A class, since to copy a weak reference takes longer than to follow one.
@@ -78,6 +73,7 @@ public final class ByzActorSystem: DistributedActorSystem {
     self.liveness = liveness
     self.requiresSameBits = requiresSameBits
     host = .random(in: 1 ... .max)
+    state = Monitor(State(router: RouterState(host: host)))
   }
 
   /// Makes an actor where `backend` says.
@@ -110,7 +106,7 @@ public final class ByzActorSystem: DistributedActorSystem {
         throw RuntimeError(.malformedMessage, "\(peer.link.peerName) did not name the actor.")
       }
       let id = ByzActorID(host: hello.host, number: number)
-      state.withLock { if $0.peers[hello.host] === peer { $0.owned[id] = peer } }
+      state.withLock { if $0.router.connection(to: hello.host) === peer { $0.owned[id] = peer } }
       return try A.resolve(id: id, using: self)
     } catch {
       await peer.close()
@@ -128,10 +124,9 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// Ends every connection and every actor that others spawned here.
   package func stop() async {
     let (peers, kept) = state.withLock { state in
-      state.isStopped = true
       let kept = state.actors.values.map(\.kept)
       for number in state.actors.keys { state.actors[number]?.kept = nil }
-      return (Array(state.peers.values), kept)
+      return (state.router.stop(), kept)
     }
     await withDiscardingTaskGroup { group in
       for peer in peers { group.addTask { await peer.close() } }
@@ -201,14 +196,7 @@ public final class ByzActorSystem: DistributedActorSystem {
   package func adopt(
     _ peer: Peer, as host: UInt64, at address: String? = nil, by ticket: UInt64? = nil
   ) throws {
-    let isAccepted = state.withLock { state in
-      // A second one under the name of a process that is connected would take its mail.
-      guard !state.isStopped, state.peers[host] == nil, host != self.host else { return false }
-      state.peers[host] = peer
-      state.addresses[host] = address
-      if let ticket { state.acquaintances[host, default: Acquaintance()].ticket = ticket }
-      return true
-    }
+    let isAccepted = state.withLock { $0.router.adopt(peer, as: host, at: address, by: ticket) }
     guard isAccepted else {
       let reason = RuntimeError(
         .stopped, "The actor system has ended, or is connected to this process already.")
@@ -217,11 +205,7 @@ public final class ByzActorSystem: DistributedActorSystem {
     }
     peer.whenEnded { [weak self, weak peer] _ in
       self?.state.withLock { state in
-        if state.peers[host] === peer {
-          state.peers[host] = nil
-          state.addresses[host] = nil
-          state.introductions = state.introductions.filter { !$0.key.has(host) }
-        }
+        if let peer { state.router.ended(peer, as: host) }
         // An ended connection is of no more use to whoever spawned an actor over it.
         state.owned = state.owned.filter { $0.value !== peer }
       }

@@ -61,7 +61,7 @@ struct Failure: Codable {
 
 extension Message {
   /// The answer that says what a call threw.
-  static func failure(_ error: any Error, registry: Registry) -> Message {
+  package static func failure(_ error: any Error, registry: Registry) -> Message {
     var encoder = WireEncoder()
     let value = (try? encoder.encode(Failure(error, registry: registry))) ?? .null
     return Message(.failure, body: value.serialized())

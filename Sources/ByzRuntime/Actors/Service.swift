@@ -1,5 +1,5 @@
 /// What one process may ask another to do: the body of a call.
-enum Service: Sendable {
+package enum Service: Sendable {
   /// Make an actor. The answer is its number.
   case spawn(type: String, arguments: WireValue)
   /// Call a method of an actor. The answer is what it returns.
@@ -18,7 +18,7 @@ enum Service: Sendable {
   case present(ticket: UInt64)
 
   /// The body.
-  var value: WireValue {
+  package var value: WireValue {
     switch self {
     case .spawn(let type, let arguments): .array([.unsigned(1), .string(type), arguments])
     case .invoke(let actor, let target, let substitutions, let arguments):
@@ -41,7 +41,7 @@ enum Service: Sendable {
   /// What a body asks for.
   ///
   /// - Throws: ``RuntimeError/Code/malformedMessage``.
-  init(_ value: WireValue) throws(RuntimeError) {
+  package init(_ value: WireValue) throws(RuntimeError) {
     guard case .array(let parts) = value else { throw Self.malformed }
     switch (parts.first, parts.count) {
     case (.unsigned(1), 3):

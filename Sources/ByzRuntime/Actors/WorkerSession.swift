@@ -22,7 +22,7 @@ package func serveAsWorker(
   let peer = Peer(
     link: link, server: host, hello: system.hello(namesBLAS: !isSameProgram),
     authenticator: authenticator, liveness: liveness)
-  system.state.withLock { $0.upstream = peer }
+  system.state.withLock { $0.router.upstream = peer }
   let reason = await withTaskCancellationHandler {
     do {
       let other = try await peer.open()
@@ -39,6 +39,6 @@ package func serveAsWorker(
   await system.stop()
   lobby?.leave(system)
   // Or the two would keep each other, and all they hold, after the connection.
-  system.state.withLock { $0.upstream = nil }
+  system.state.withLock { $0.router.upstream = nil }
   return reason
 }

@@ -89,9 +89,8 @@ extension ByzActorSystem {
       host: address.host, mailbox: address.name, sender: sender, message: message)
     do {
       _ = try await call(peer, request, segments: segments)
-    } catch let error as RuntimeError where error.code == .workerLost {
-      throw RuntimeError(
-        .deliveryUnknown, "The message to \(address) was not acknowledged.", cause: error)
+    } catch {
+      throw Self.undelivered(error, to: address)
     }
   }
 
@@ -114,7 +113,14 @@ extension ByzActorSystem {
   /// How many messages between other processes have gone through this one.
   package var mailPassedOn: Int { state.withLock { $0.mailPassedOn } }
 
-  static func noMailbox(_ name: String) -> RuntimeError {
+  /// What a sender is told when the call that carried the message has failed.
+  package static func undelivered(_ error: any Error, to address: MailboxAddress) -> any Error {
+    guard let error = error as? RuntimeError, error.code == .workerLost else { return error }
+    return RuntimeError(
+      .deliveryUnknown, "The message to \(address) was not acknowledged.", cause: error)
+  }
+
+  package static func noMailbox(_ name: String) -> RuntimeError {
     RuntimeError(.unknownTarget, "There is no mailbox named \(name.prefix(256)).")
   }
 }

@@ -4,61 +4,6 @@ internal import ByzTensor
 // asks the client, who brings the two together: he gives both a ticket, and one of them the other's address. Nobody connects to an
 // address, or takes in a stranger, that his client has not named. Where it fails the mail goes through the client.
 
-/// What a client knows of two workers that it brings together.
-struct Introduction: Sendable {
-  /// Tells it from earlier ones of the same two, whose connections were lost.
-  var ticket: UInt64
-  /// Whether they are connected, once that is known.
-  let outcome: Promise<Bool>
-
-  /// The two, in whatever order.
-  struct Pair: Hashable {
-    let low: UInt64
-    let high: UInt64
-
-    init(_ one: UInt64, _ other: UInt64) { (low, high) = (min(one, other), max(one, other)) }
-
-    func has(_ host: UInt64) -> Bool { low == host || high == host }
-  }
-}
-
-/// What a worker knows of another one of its client.
-struct Acquaintance: Sendable {
-  /// The introduction that led to the last connection; 0 before the first.
-  var ticket: UInt64 = 0
-  /// Whether the client has said that there is no way but through it.
-  var isOutOfReach = false
-  /// The question to the client that has not been answered.
-  var question: Promise<Void>?
-}
-
-/// How a worker gets its end of the connection to another one.
-enum Meeting: Hashable, Sendable {
-  /// The other one will come and show the ticket.
-  case wait
-  /// By connecting to where the other one listens, and showing the ticket.
-  case dial(String)
-  /// From the process that started both, which has passed it on under the ticket.
-  case take
-
-  var value: WireValue {
-    switch self {
-    case .wait: .null
-    case .dial(let address): .string(address)
-    case .take: .bool(true)
-    }
-  }
-
-  init?(_ value: WireValue) {
-    switch value {
-    case .null: self = .wait
-    case .string(let address): self = .dial(address)
-    case .bool(true): self = .take
-    default: return nil
-    }
-  }
-}
-
 /// How long bringing two workers together may take.
 private let introductionLimit = Duration.seconds(10)
 
@@ -67,35 +12,20 @@ private let introductionLimit = Duration.seconds(10)
 extension ByzActorSystem {
   /// The connection that mail to a process takes, made if need be; nil when there is none.
   func way(to host: UInt64) async -> Peer? {
-    let promise = Promise<Void>()
-    let next = state.withLock { state -> NextStep in
-      if let peer = state.peers[host] { return .take(peer) }
-      guard let client = state.upstream else { return .take(nil) }
-      let acquaintance = state.acquaintances[host] ?? Acquaintance()
-      if acquaintance.isOutOfReach { return .take(client) }
-      if let question = acquaintance.question { return .wait(question) }
-      state.acquaintances[host] = acquaintance
-      state.acquaintances[host]?.question = promise
-      return .ask(client, lost: acquaintance.ticket)
+    let (way, question) = state.withLock { state in
+      let way = state.router.way(to: host)
+      if case .ask = way { state.questions[host] = Promise() }
+      return (way, state.questions[host])
     }
-    switch next {
+    switch way {
     case .take(let peer): return peer
-    case .wait(let question): _ = await question.result
+    case .wait: break
     case .ask(let client, let lost):
       // In a task of its own: the answer is for all who wait, not for this caller alone.
-      Task.detached { [self] in
-        await ask(client, for: host, lost: lost)
-        promise.settle(.success(()))
-      }
-      _ = await promise.result
+      Task.detached { [self] in await ask(client, for: host, lost: lost) }
     }
-    return state.withLock { $0.peers[host] ?? $0.upstream }
-  }
-
-  private enum NextStep {
-    case take(Peer?)
-    case wait(Promise<Void>)
-    case ask(Peer, lost: UInt64)
+    _ = await question?.result
+    return state.withLock { $0.router.wayNow(to: host) }
   }
 
   /// Asks the client to be brought together with another worker, and remembers the answer.
@@ -103,24 +33,25 @@ extension ByzActorSystem {
     let answer = try? await withDeadline(introductionLimit) { [self] in
       try await call(client, .meet(host: host, lost: lost)).value
     }
-    state.withLock { state in
-      state.acquaintances[host]?.question = nil
-      state.acquaintances[host]?.isOutOfReach = answer != .bool(true)
+    let question = state.withLock { state in
+      state.router.answered(answer == .bool(true), about: host)
+      return state.questions.removeValue(forKey: host)
     }
+    question?.settle(.success(()))
   }
 
   /// Does what the client says to be connected to another of its workers.
   func meet(_ host: UInt64, ticket: UInt64, _ meeting: Meeting) async throws {
     // What is left of an earlier connection must deliver nothing after what comes by the new one.
-    if let old = state.withLock({ $0.peers[host] }) {
+    if let old = connection(to: host) {
       old.link.close(RuntimeError(.workerLost, "A new connection takes its place."))
       _ = await old.waitUntilEnded()
-      state.withLock { if $0.peers[host] === old { $0.peers[host] = nil } }
+      state.withLock { $0.router.ended(old, as: host) }
     }
     switch meeting {
     case .wait: try common().expect(ticket, from: host, in: self)
     case .take:
-      let parent = state.withLock { $0.upstream?.link } as? ProcessLink
+      let parent = state.withLock { $0.router.upstream?.link } as? ProcessLink
       guard let socket = parent?.passage?.take(ticket) else {
         throw RuntimeError(.transportUnavailable, "No socket to the other process has come.")
       }
@@ -159,7 +90,9 @@ extension ByzActorSystem {
   }
 
   /// The connection to a process, if there is one.
-  package func connection(to host: UInt64) -> Peer? { state.withLock { $0.peers[host] } }
+  package func connection(to host: UInt64) -> Peer? {
+    state.withLock { $0.router.connection(to: host) }
+  }
 }
 
 // MARK: - The client
@@ -170,62 +103,63 @@ extension ByzActorSystem {
   /// - Parameter lost: the introduction whose connection the asking one has lost; 0 when there was none.
   /// - Returns: whether they are connected.
   func introduce(_ asker: UInt64, to host: UInt64, after lost: UInt64) async -> Bool {
-    let new = Introduction(ticket: .random(in: 1 ... .max), outcome: Promise())
-    let pair = Introduction.Pair(asker, host)
-    let introduction = state.withLock { state -> Introduction? in
-      if let known = state.introductions[pair], known.ticket != lost { return known }
-      guard asker != host, state.peers[asker] != nil, state.peers[host] != nil else { return nil }
-      state.introductions[pair] = new
-      return new
+    let number = UInt64.random(in: 1 ... .max)
+    let outcome = Promise<Bool>()
+    var (step, other) = proceed { state in
+      let step = state.router.introduce(asker, to: host, after: lost, as: number) {
+        $0.link is ProcessLink && $1.link is ProcessLink
+      }
+      switch step {
+      case .join, .pass: state.introductions[number] = outcome
+      case .done, .wait: break
+      }
+      return step
     }
-    guard let introduction else { return false }
-    if introduction.outcome === new.outcome {
-      let areConnected = await bringTogether(asker, host, new)
-      new.outcome.settle(.success(areConnected))
-    }
-    return (try? await introduction.outcome.result.get()) ?? false
-  }
-
-  private func bringTogether(
-    _ one: UInt64, _ other: UInt64, _ introduction: Introduction
-  ) async -> Bool {
-    let (peer, otherPeer) = state.withLock { ($0.peers[one], $0.peers[other]) }
-    if let peer, let otherPeer, let link = peer.link as? ProcessLink,
-      let otherLink = otherPeer.link as? ProcessLink
-    {
-      let ticket = introduction.ticket
-      guard ProcessLink.connect(link, otherLink, as: ticket) else { return false }
-      async let first = call(peer, .join(host: other, ticket: ticket, .take))
-      async let second = call(otherPeer, .join(host: one, ticket: ticket, .take))
-      do {
-        _ = try await (first, second)
-        return true
-      } catch {
-        return false
+    var areConnected: Bool?
+    while areConnected == nil {
+      let hasJoined: Bool
+      switch step {
+      case .done(let result):
+        areConnected = result
+        continue
+      case .wait:
+        areConnected = (try? await other?.result.get()) ?? false
+        continue
+      case .join(let peer, let host, let ticket, let meeting):
+        hasJoined = (try? await call(peer, .join(host: host, ticket: ticket, meeting))) != nil
+      case .pass(let peer, let otherPeer, let ticket):
+        hasJoined = await pass(peer, asker, otherPeer, host, ticket)
+      }
+      (step, other) = proceed { state in
+        state.router.joined(
+          hasJoined, asker, host, in: number, ticket: .random(in: 1 ... .max))
       }
     }
-    let (address, otherAddress) = state.withLock { ($0.addresses[one], $0.addresses[other]) }
-    guard let address, let otherAddress,
-      address.prefix(while: { $0 != ":" }) == otherAddress.prefix(while: { $0 != ":" })
-    else { return false }
-    // Either may be the one whose address holds for this process only.
-    if await have(one, dial: other, at: otherAddress, introduction.ticket) { return true }
-    let ticket = UInt64.random(in: 1 ... .max)
-    state.withLock { $0.introductions[Introduction.Pair(one, other)]?.ticket = ticket }
-    return await have(other, dial: one, at: address, ticket)
+    _ = state.withLock { $0.introductions.removeValue(forKey: number) }
+    outcome.settle(.success(areConnected == true))
+    return areConnected == true
   }
 
-  private func have(
-    _ dialer: UInt64, dial listener: UInt64, at address: String, _ ticket: UInt64
-  ) async -> Bool {
-    let (from, to) = state.withLock { ($0.peers[dialer], $0.peers[listener]) }
-    guard let from, let to else { return false }
-    do {
-      _ = try await call(to, .join(host: dialer, ticket: ticket, .wait))
-      _ = try await call(from, .join(host: listener, ticket: ticket, .dial(address)))
-      return true
-    } catch {
-      return false
+  /// What is next, and the outcome to wait for if it is to wait.
+  private func proceed(
+    _ change: (inout State) -> RouterState<Peer>.Step
+  ) -> (RouterState<Peer>.Step, Promise<Bool>?) {
+    state.withLock { state in
+      let step = change(&state)
+      guard case .wait(let number) = step else { return (step, nil) }
+      return (step, state.introductions[number])
     }
+  }
+
+  /// Passes each of two child processes one end of a socket.
+  private func pass(
+    _ peer: Peer, _ host: UInt64, _ otherPeer: Peer, _ otherHost: UInt64, _ ticket: UInt64
+  ) async -> Bool {
+    guard let link = peer.link as? ProcessLink, let otherLink = otherPeer.link as? ProcessLink,
+      ProcessLink.connect(link, otherLink, as: ticket)
+    else { return false }
+    async let first = call(peer, .join(host: otherHost, ticket: ticket, .take))
+    async let second = call(otherPeer, .join(host: host, ticket: ticket, .take))
+    return (try? await (first, second)) != nil
   }
 }

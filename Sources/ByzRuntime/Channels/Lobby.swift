@@ -2,7 +2,7 @@
 /// servers, and who of them waits for whom.
 package final class Lobby: Sendable {
   private let dial: @Sendable (String) throws -> any LinkBackend
-  private let expected = Monitor<[UInt64: Sibling]>([:])
+  private let expected = Monitor(ExpectedSiblings<ByzActorSystem>())
 
   /// - Parameter dial: the way to the server at an address that a client has given.
   package init(dial: @escaping @Sendable (String) throws -> any LinkBackend) { self.dial = dial }
@@ -11,25 +11,22 @@ package final class Lobby: Sendable {
 
   /// Whoever shows the ticket is `host`, and has mail for `system`. One ticket for each of the two.
   func expect(_ ticket: UInt64, from host: UInt64, in system: ByzActorSystem) {
-    expected.withLock { expected in
-      expected = expected.filter { $0.value.system !== system || $0.value.host != host }
-      expected[ticket] = Sibling(system: system, host: host)
-    }
+    expected.withLock { $0.expect(ticket, from: host, in: system) }
   }
 
   /// Takes in who shows a ticket, once.
   ///
   /// - Throws: ``RuntimeError/Code/authenticationFailed`` when nobody waits for it.
   func admit(_ ticket: UInt64) throws(RuntimeError) -> Sibling {
-    guard let sibling = expected.withLock({ $0.removeValue(forKey: ticket) }) else {
+    guard let (system, host) = expected.withLock({ $0.admit(ticket) }) else {
       throw RuntimeError(.authenticationFailed, "Nobody here waits for this connection.")
     }
-    return sibling
+    return Sibling(system: system, host: host)
   }
 
   /// The system has ended and waits for nobody.
   func leave(_ system: ByzActorSystem) {
-    expected.withLock { expected in expected = expected.filter { $0.value.system !== system } }
+    expected.withLock { $0.leave(system) }
   }
 }
 

@@ -60,7 +60,8 @@ struct QueueStateTests {
     #expect(describe(queue.put("b", by: 2)) == [])
     #expect(describe(queue.close()) == ["refuse 2"])
     #expect(describe(queue.put("c", by: 3)) == ["refuse 3"])
-    #expect(!queue.offer("c").isAccepted)
+    let (isAccepted, _) = queue.offer("c")
+    #expect(!isAccepted)
     #expect(describe(queue.take(by: 4)) == ["a to 4"])
     #expect(describe(queue.take(by: 4)) == ["refuse 4"])
   }
