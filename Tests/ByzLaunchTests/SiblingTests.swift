@@ -170,4 +170,28 @@ struct SiblingTests {
       }
     }
   }
+
+  @Test("mail that a worker sends through the client ends what is left of its own connection")
+  func changedWay() async throws {
+    try await withWorkerServer(registry: Self.registry) { first in
+      try await withWorkerServer(registry: Self.registry) { second in
+        try await withActorSystem(Self.registry) { system in
+          let one = try await system.spawn(Postman.self, 0, on: .tcp(first.address))
+          let other = try await system.spawn(Postman.self, 0, on: .tcp(second.address))
+          try await exchange(one, other)
+          let address = try await other.open("late")
+          #expect(try await other.isConnected(to: one.id.host))
+          // As the client passes a letter on; what came by the other way after it would be late.
+          var encoder = WireEncoder()
+          let put = Service.put(
+            host: address.host, mailbox: address.name, sender: one.id.host,
+            message: try encoder.encode("by the client"))
+          let peer = try #require(system.connection(to: other.id.host))
+          _ = try await peer.call(body: put.value.serialized(), segments: [])
+          #expect(try await other.received(1, from: one.id.host) == ["by the client"])
+          #expect(try await other.isConnected(to: one.id.host) == false)
+        }
+      }
+    }
+  }
 }

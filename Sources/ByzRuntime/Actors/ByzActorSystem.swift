@@ -174,6 +174,10 @@ public final class ByzActorSystem: DistributedActorSystem {
     let peer = Peer(
       link: link, server: WorkerHost(system: self, sibling: sibling),
       hello: hello(namesBLAS: !isSameProgram), authenticator: authenticator, liveness: liveness)
+    if let sibling {
+      state.withLock { $0.router.opening(peer, to: sibling) }
+      forget(peer, whenEndedAs: sibling)
+    }
     try await peer.open()
     return peer
   }
@@ -203,6 +207,10 @@ public final class ByzActorSystem: DistributedActorSystem {
       peer.link.close(reason)
       throw reason
     }
+    forget(peer, whenEndedAs: host)
+  }
+
+  private func forget(_ peer: Peer, whenEndedAs host: UInt64) {
     peer.whenEnded { [weak self, weak peer] _ in
       self?.state.withLock { state in
         if let peer { state.router.ended(peer, as: host) }

@@ -83,6 +83,8 @@ package final class WorkerHost: CallServer {
       if let sibling = sibling.withLock({ $0 }) {
         try await sibling.system.accept(message, call.segments, from: sibling.host, to: address)
       } else {
+        // A worker that takes the way through the client has lost its own, or never had one.
+        if isWorker, sender != other { await system.endConnections(with: sender) }
         // Whoever started this process speaks for others; everybody else for himself only.
         try await system.pass(
           message, call.segments, from: isWorker ? sender : other, to: address)

@@ -40,14 +40,18 @@ extension ByzActorSystem {
     question?.settle(.success(()))
   }
 
-  /// Does what the client says to be connected to another of its workers.
-  func meet(_ host: UInt64, ticket: UInt64, _ meeting: Meeting) async throws {
-    // What is left of an earlier connection must deliver nothing after what comes by the new one.
-    if let old = connection(to: host) {
-      old.link.close(RuntimeError(.workerLost, "A new connection takes its place."))
+  /// What is left of the connections to another worker must deliver nothing after what comes another way.
+  func endConnections(with host: UInt64) async {
+    for old in state.withLock({ $0.router.connections(with: host) }) {
+      old.link.close(RuntimeError(.workerLost, "Another way takes its place."))
       _ = await old.waitUntilEnded()
       state.withLock { $0.router.ended(old, as: host) }
     }
+  }
+
+  /// Does what the client says to be connected to another of its workers.
+  func meet(_ host: UInt64, ticket: UInt64, _ meeting: Meeting) async throws {
+    await endConnections(with: host)
     switch meeting {
     case .wait: try common().expect(ticket, from: host, in: self)
     case .take:

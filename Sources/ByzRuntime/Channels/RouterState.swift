@@ -9,6 +9,8 @@ package struct RouterState<Connection: AnyObject> {
   private let host: UInt64
   /// The connections, by the process at the other end.
   private var connections: [UInt64: Connection] = [:]
+  /// Those to other workers that deliver mail here already, though they may not be used yet.
+  private var arriving: [UInt64: [Connection]] = [:]
   /// The client, if this is a worker: it knows the way to all others.
   package var upstream: Connection?
   private var isStopped = false
@@ -68,6 +70,16 @@ extension RouterState {
   /// The connection to a process, if there is one.
   package func connection(to host: UInt64) -> Connection? { connections[host] }
 
+  /// Takes note of a connection to another worker that is being opened.
+  package mutating func opening(_ connection: Connection, to host: UInt64) {
+    arriving[host, default: []].append(connection)
+  }
+
+  /// Whatever may still deliver mail of a worker: what is to end before a new connection takes its place, or its mail would come late.
+  package func connections(with host: UInt64) -> [Connection] {
+    (connections[host].map { [$0] } ?? []) + (arriving[host] ?? [])
+  }
+
   /// Takes note of a connection, so that mail finds it.
   ///
   /// - Parameters:
@@ -80,16 +92,23 @@ extension RouterState {
     guard !isStopped, connections[host] == nil, host != self.host else { return false }
     connections[host] = connection
     addresses[host] = address
+    forget(connection, to: host)
     if let ticket { acquaintances[host, default: Acquaintance()].ticket = ticket }
     return true
   }
 
   /// A connection has ended.
   package mutating func ended(_ connection: Connection, as host: UInt64) {
+    forget(connection, to: host)
     guard connections[host] === connection else { return }
     connections[host] = nil
     addresses[host] = nil
     introductions = introductions.filter { !$0.key.has(host) }
+  }
+
+  private mutating func forget(_ connection: Connection, to host: UInt64) {
+    let others = (arriving[host] ?? []).filter { $0 !== connection }
+    arriving[host] = others.isEmpty ? nil : others
   }
 
   /// Takes note of no more connections.

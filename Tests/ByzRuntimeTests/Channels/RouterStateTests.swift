@@ -91,6 +91,22 @@ struct RouterStateTests {
     #expect(!adopt(&router, second, as: 3))
   }
 
+  @Test("a connection that is being opened ends before a new one, too: it may deliver mail already")
+  func opening() {
+    let (old, new) = (Line(), Line())
+    var router = State(host: 1)
+    #expect(adopt(&router, old, as: 2))
+    router.opening(new, to: 2)
+    #expect(router.connections(with: 2).map { $0 === old } == [true, false])
+    #expect(router.connection(to: 2) === old)
+    router.ended(old, as: 2)
+    #expect(router.connection(to: 2) == nil)
+    #expect(adopt(&router, new, as: 2, by: 7))
+    #expect(router.connections(with: 2).count == 1)
+    router.ended(new, as: 2)
+    #expect(router.connections(with: 2).isEmpty)
+  }
+
   // MARK: - The client
 
   private func client(_ addresses: [String?]) -> (State, [Line]) {
