@@ -63,6 +63,8 @@ struct ByzSimulate: ParsableCommand {
       \(counts.subtasks) subtasks: \(counts.returned) returned, \(counts.refused) in calls that \
       failed with a typed error; \(counts.retries) lost with their worker
       \(counts.rounds) rounds, \(counts.gossip) vectors between nodes
+      \(counts.letters) letters: \(counts.received) received, \(counts.unknown) whose fate is unknown; \
+      \(counts.passedOn) passed on by the client
       took \(ContinuousClock.now - start)
       """)
   }

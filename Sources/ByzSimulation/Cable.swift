@@ -27,14 +27,20 @@ final class Cable {
   private var directions = [Direction(), Direction()]
   fileprivate(set) var ends: [Endpoint?] = [nil, nil]
   private var isTold = [false, false]
-  /// Nothing travels any more.
+  /// Nothing that is sent from now on travels.
   private var isBroken = false
+  /// Nor does what was on its way.
+  private var isCut = false
+  /// What was on its way arrives no sooner.
+  private var stalledUntil = 0
 
   private struct Direction {
     var reader = FrameReader()
     /// Chunks on their way, of a stream.
     var chunks: [[UInt8]?] = []
     var lastArrival = 0
+    /// When it goes on after a partition: nobody sends again at once when the way is free.
+    var resumption = (cut: 0, time: 0)
   }
 
   init(_ route: Route, in world: World) {
@@ -56,7 +62,7 @@ final class Cable {
   // MARK: - Sending
 
   func send(_ message: Message, from side: Int) {
-    guard !isTold[side] else { return }
+    guard !isTold[side], !isBroken else { return }
     world.counts.messages += 1
     world.note("send", number, side, Int(message.kind.rawValue))
     var bytes = Frame.head(of: message)
@@ -79,7 +85,11 @@ final class Cable {
 
   /// The next chunk arrives, in whatever order its bell rang; not before a partition is over.
   private func arrive(at side: Int) {
-    let wait = route.cutUntil - world.timeline.now
+    let cut = route.cutUntil
+    if cut > world.timeline.now, cut != directions[side].resumption.cut {
+      directions[side].resumption = (cut, cut + world.pick(0...200_000))
+    }
+    let wait = max(directions[side].resumption.time, stalledUntil) - world.timeline.now
     guard wait <= 0 else {
       return world.timeline.after(wait) { [unowned self] in arrive(at: side) }
     }
@@ -108,7 +118,10 @@ final class Cable {
         guard route.cutUntil <= world.timeline.now else {
           return world.note("drop in partition", number, side)
         }
-        deliver(bytes, to: side)
+        guard stalledUntil > world.timeline.now else { return deliver(bytes, to: side) }
+        world.timeline.after(stalledUntil - world.timeline.now) { [unowned self] in
+          deliver(bytes, to: side)
+        }
       }
     }
     guard world.chance(faults.ghost) else { return }
@@ -124,7 +137,7 @@ final class Cable {
   // MARK: - Arriving
 
   private func deliver(_ bytes: [UInt8], to side: Int) {
-    guard let end = ends[side], !isTold[side], !isBroken else { return }
+    guard let end = ends[side], !isTold[side], !isCut else { return }
     end.run { [unowned self] in
       guard !isTold[side] else { return }
       do {
@@ -155,6 +168,8 @@ final class Cable {
   /// One side closes the connection: it is told at once, the other later or, in a partition, never.
   func close(by side: Int, _ reason: RuntimeError) {
     guard !isTold[side] else { return }
+    defer { tell(side, reason) }
+    guard !isBroken else { return }
     if world.faults.isStream {
       queue(nil, to: 1 - side)
     } else {
@@ -164,18 +179,21 @@ final class Cable {
         tell(1 - side, RuntimeError(.workerLost, "The other side closed the connection."))
       }
     }
-    tell(side, reason)
   }
 
-  /// The connection breaks; a side that nobody tells finds out by itself.
-  func reset() {
+  /// The connection breaks; a side that nobody tells finds out by itself, and may still get what was on its way.
+  ///
+  /// - Parameter side: the side that is told; nil to leave it to chance.
+  func reset(telling told: Int? = nil) {
     world.note("reset", number)
-    for side in 0...1 where world.chance(0.8) {
-      world.timeline.after(delay()) { [unowned self] in
+    for side in 0...1 where told.map({ $0 == side }) ?? world.chance(0.8) {
+      world.timeline.after(told == nil ? delay() : 0) { [unowned self] in
         tell(side, RuntimeError(.workerLost, "The connection was reset."))
       }
     }
     isBroken = true
+    isCut = world.chance(0.5)
+    stalledUntil = world.timeline.now + world.pick(0...200_000)
   }
 
   /// The host of a side has crashed: the other side may be told.

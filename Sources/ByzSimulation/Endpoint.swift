@@ -29,8 +29,11 @@ final class Endpoint {
   var whenOpen: () -> Void = {}
   var whenEnded: (RuntimeError) -> Void = { _ in }
   private(set) var hasOpened = false
+  /// What the other side calls itself, once it has said so.
+  private(set) var peerName: UInt64?
 
-  init(_ cable: Cable, side: Int, on host: Host, in world: World) {
+  /// - Parameter name: what it calls itself; nil for its host's number.
+  init(_ cable: Cable, side: Int, on host: Host, named name: UInt64? = nil, in world: World) {
     self.cable = cable
     self.side = side
     self.host = host
@@ -39,7 +42,7 @@ final class Endpoint {
     epoch = UInt32(world.pick(1...Int(UInt32.max)))
     state = PeerState(
       hello: Hello(
-        host: UInt64(host.number), name: "host", types: [:], kernels: "plain", blas: "",
+        host: name ?? UInt64(host.number), name: "host", types: [:], kernels: "plain", blas: "",
         requiresSameBits: false),
       epoch: epoch, liveness: simulatedLiveness, openTimeout: .seconds(1), encode: Hello.encode,
       decode: Hello.init(parsing:))
@@ -121,7 +124,8 @@ extension Endpoint {
       cable.send(message, from: side)
       if message.kind == .reply || message.kind == .failure { handle(.sentAnswer) }
     case .authenticated: break
-    case .opened:
+    case .opened(let hello):
+      peerName = hello.host
       world.note("opened", cable.number, side)
       hasOpened = true
       whenOpen()

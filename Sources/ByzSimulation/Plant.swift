@@ -22,4 +22,14 @@ package enum Plant: String, CaseIterable, Sendable {
   case quorumCountsFailures = "quorum-counts-failures"
   /// A vector that arrives twice is taken for the sender's next.
   case gossipTwice = "gossip-twice"
+  /// A letter whose fate is unknown is sent once more.
+  case unknownSentAgain = "unknown-sent-again"
+  /// A mailbox takes letters in however full it is.
+  case capacityIgnored = "capacity-ignored"
+  /// A receiver that was cancelled takes a letter all the same.
+  case cancelledReceiverTakes = "cancelled-receiver-takes"
+  /// A worker that takes a new connection to another leaves the old one open.
+  case oldConnectionKept = "old-connection-kept"
+  /// When two workers cannot be brought together, only the first letter between them goes on.
+  case failureUntold = "failure-untold"
 }

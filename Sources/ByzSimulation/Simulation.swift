@@ -34,10 +34,10 @@ package struct Simulation: Sendable {
 
   package func run(seed: UInt64) -> Outcome {
     let world = World(seed: seed, plant: plant, keepsTrace: keepsTrace)
-    if world.chance(0.3) {
-      gossip(world)
-    } else {
-      pool(world)
+    switch world.pick(0...9) {
+    case 0...2: gossip(world)
+    case 3...5: mail(world)
+    default: pool(world)
     }
     world.counts.events = world.timeline.steps
     world.dispose()
@@ -76,6 +76,19 @@ package struct Simulation: Sendable {
     if world.violation == nil { shell.replay() }
     shell.close()
     settle(world)
+    withExtendedLifetime((shell, driver)) { world.dispose() }
+  }
+
+  private func mail(_ world: World) {
+    let shell = MailShell(in: world)
+    let driver = FaultDriver(
+      shell.routes, Array(shell.hosts.dropFirst()), mayRestart: true, in: world)
+    shell.begin()
+    driver.begin()
+    advance(world, "Mail") { shell.isDone }
+    shell.close()
+    settle(world)
+    shell.finish()
     withExtendedLifetime((shell, driver)) { world.dispose() }
   }
 
@@ -180,6 +193,8 @@ final class FaultDriver {
     case 7...8:
       world.note("partition", route.server.number)
       route.cutUntil = world.timeline.now + world.pick(10_000...1_500_000)
+      // As a firewall may say so to one side.
+      if world.chance(0.3) { route.current?.reset() }
     default:
       if mayRestart { route.current?.drainServer() }
     }

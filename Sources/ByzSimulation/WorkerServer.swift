@@ -121,12 +121,15 @@ struct Reply: Hashable {
 
 extension Route {
   /// Opens a connection: `done` is called once, with the client's end or why there is none.
+  ///
+  /// - Parameter names: what the two sides call themselves; nil for their hosts' numbers.
   func connect(
-    in world: World, serve: @escaping (Endpoint) -> Void,
+    in world: World, names: (client: UInt64, server: UInt64)? = nil,
+    serve: @escaping (Endpoint) -> Void,
     done: @escaping (Result<Endpoint, RuntimeError>) -> Void
   ) {
     let cable = Cable(self, in: world)
-    let end = Endpoint(cable, side: 0, on: client, in: world)
+    let end = Endpoint(cable, side: 0, on: client, named: names?.client, in: world)
     var isDone = false
     end.whenOpen = { [unowned end] in
       isDone = true
@@ -143,9 +146,10 @@ extension Route {
       }
       return
     }
-    let other = Endpoint(cable, side: 1, on: server, in: world)
+    let other = Endpoint(cable, side: 1, on: server, named: names?.server, in: world)
     serve(other)
     server.whenCrashed { [weak cable] in cable?.lose(1) }
+    client.whenCrashed { [weak cable] in cable?.lose(0) }
     end.start()
     other.run { other.start() }
   }

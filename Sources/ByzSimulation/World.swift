@@ -32,8 +32,9 @@ final class World {
     range.lowerBound + dice.integer(below: range.count)
   }
 
-  /// Adds an event to the trace.
+  /// Adds an event to the trace, which ends with the first broken promise.
   func note(_ what: StaticString, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0) {
+    guard violation == nil else { return }
     what.withUTF8Buffer { for byte in $0 { mix(UInt64(byte)) } }
     for number in [timeline.now, a, b, c] { mix(UInt64(bitPattern: Int64(number))) }
     lines?.append("\(timeline.now) µs: \(what) \(a) \(b) \(c)")
@@ -102,6 +103,11 @@ package struct SimulationCounts: Sendable {
   package var retries = 0
   package var rounds = 0
   package var gossip = 0
+  /// Letters that were sent, and what became of them.
+  package var letters = 0
+  package var received = 0
+  package var unknown = 0
+  package var passedOn = 0
   package var faults = 0
 
   package init() {}
@@ -116,6 +122,10 @@ package struct SimulationCounts: Sendable {
     retries += other.retries
     rounds += other.rounds
     gossip += other.gossip
+    letters += other.letters
+    received += other.received
+    unknown += other.unknown
+    passedOn += other.passedOn
     faults += other.faults
   }
 }
