@@ -22,8 +22,8 @@ final class MailServer {
   private func serve(_ call: Message) {
     let task = Delivery { [unowned self] in answer(call.call, $0) }
     running[call.call] = task
-    // As a task begins, some time later.
-    world.timeline.after(world.pick(0...50)) { [end] in
+    // As a task begins, some time later, and much later where there is no processor for it.
+    world.timeline.after(world.pick(0...(world.chance(0.1) ? 30_000 : 50))) { [end] in
       end.run { [unowned self] in begin(call, task) }
     }
   }

@@ -12,6 +12,8 @@ final class MailShell {
   var servers: [ExpectedSiblings<MailNode>]
   /// How long a worker waits for the client's answer.
   let introductionLimit: Duration
+  /// How often a direct connection breaks while a letter is on its way.
+  private let breakage: Double
   private lazy var client = MailNode(newNumber(), on: hosts[0], of: self)
   private var nodes: [MailNode] = []
   private var streams: [MailStream] = []
@@ -44,6 +46,7 @@ final class MailShell {
     routes =
       hosts.dropFirst().map { Route(from: hosts[0], to: $0) }
       + siblingRoutes.flatMap { routes in routes.sorted { $0.key < $1.key }.map(\.value) }
+    breakage = world.faults.isCalm ? 0 : [0.05, 0.2, 0.5][world.pick(0...2)]
     introductionLimit =
       .milliseconds(world.faults.isCalm || world.chance(0.5) ? 10_000 : world.pick(100...1_000))
   }
@@ -164,7 +167,7 @@ final class MailShell {
 
   /// Now and then a connection breaks for its sender while a letter is on its way.
   func mayBreak(_ end: Endpoint) {
-    guard end.host !== hosts[0], !world.faults.isCalm, world.chance(0.2) else { return }
+    guard end.host !== hosts[0], world.chance(breakage) else { return }
     let (cable, side) = (end.cable, end.side)
     world.timeline.after(world.pick(0...world.faults.delay)) { [unowned cable] in
       cable.reset(telling: side)
