@@ -57,7 +57,10 @@ final class Cable {
 
   var pendingCount: Int { ends.reduce(0) { $0 + ($1?.pendingCount ?? 0) } }
 
-  func dispose() { ends = [nil, nil] }
+  func dispose() {
+    for end in ends { end?.dispose() }
+    ends = [nil, nil]
+  }
 
   // MARK: - Sending
 

@@ -55,6 +55,12 @@ final class Endpoint {
   /// Does something when the host is there, and never if it has crashed.
   func run(_ action: @escaping () -> Void) { host.run(in: life, action) }
 
+  /// Lets go of whatever would keep it alive.
+  func dispose() {
+    (serve, cancelServing, whenOpen, whenEnded) = ({ _ in }, { _ in }, {}, { _ in })
+    (callers, remembered) = ([:], [:])
+  }
+
   func start() { handle(.started) }
   func drain() { handle(.drained) }
 
