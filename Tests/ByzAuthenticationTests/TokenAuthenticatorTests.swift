@@ -59,7 +59,7 @@ struct TokenAuthenticatorTests {
           message = answer.reply ?? []
         }
       } catch {
-        #expect((error as? RuntimeError)?.code == .authenticationFailed)
+        #expect(error.code == .authenticationFailed)
       }
       #expect(isDone != [true, true])
     }
