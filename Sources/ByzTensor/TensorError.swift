@@ -1,6 +1,6 @@
 /// Why a tensor could not be made.
 public enum TensorError: Error, Hashable, Codable, Sendable {
-  /// A shape has a negative extent, no elements where some are needed, or a product that does not fit in memory.
+  /// A shape has a negative extent, more than 64 of them, no elements where some are needed, or a product that does not fit in memory.
   case invalidShape([Int])
   /// A shape asks for another number of elements than were given.
   case wrongCount(expected: Int, actual: Int)
@@ -9,6 +9,7 @@ public enum TensorError: Error, Hashable, Codable, Sendable {
 
   /// The product of `shape`, which must fit in memory even without its zeros.
   package static func checkedCount(of shape: [Int]) throws(TensorError) -> Int {
+    guard shape.count <= 64 else { throw .invalidShape(Array(shape.prefix(64))) }
     // A 0 does not excuse the other extents: whoever multiplies some of them must not overflow.
     var count = 1
     for extent in shape where extent != 0 {

@@ -42,7 +42,7 @@ enum RecordedWork {
   private static func run<E: TensorElement>(_ rule: any Rule, _: E.Type, on pool: ActorPool)
     async throws
   {
-    // Two blocks of columns, and some: several parts, and segments that tensors do not fill.
+    // Few numbers, so that an input is tried in no time: one part, and one subtask.
     let vectors = (0..<7).map { Tensor<E>.normal(shape: [20], key: RandomKey($0)) }
     switch rule {
     case let rule as any Aggregator: _ = try await rule.aggregate(vectors, on: pool, chunkSize: 10)

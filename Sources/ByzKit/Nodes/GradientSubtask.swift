@@ -9,7 +9,7 @@ struct GradientSubtask: FootprintSubtask {
   var outputRows: Range<Int>? { node..<node + 1 }
   var residents: [Int] { [node] }
 
-  func check(_ operands: Operands) throws {
+  func check(_ operands: Operands, limits: WireLimits) throws {
     guard let outputs = operands.outputs, outputs.elementType == .float32, round >= 0,
       outputs.pointers.indices.contains(node), outputs.pointers[node] != nil,
       operands.inputs.first?.shape.reduce(1, *) == outputs.columns

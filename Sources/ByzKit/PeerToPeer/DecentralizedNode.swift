@@ -40,7 +40,7 @@ public actor DecentralizedNode {
   ///   - clock: what measures that.
   ///   - pool: its own workers; the calling task if nil.
   /// - Throws: ``PeerToPeerError``, ``AttackError``, ``AggregationError`` or ``ModelError`` when it
-  ///   could not do a round.
+  ///   could not do a round; `RuntimeError` for a deadline below 0 or of more than 100 days.
   public init(
     _ number: Int, _ participant: Participant, in topology: Topology, parameters: Tensor<Float>,
     mode: GossipMode = .synchronous, accomplices: Set<Int> = [], deadline: Duration = .seconds(60),
@@ -49,6 +49,11 @@ public actor DecentralizedNode {
     guard (0..<topology.nodeCount).contains(number) else {
       throw TopologyError.invalidParameter(
         name: "number", value: "\(number)", requirement: "in 0..<\(topology.nodeCount)")
+    }
+    // A clock cannot add any length to its time.
+    guard (.zero ... .seconds(100 * 86_400)).contains(deadline) else {
+      throw RuntimeError(
+        .invalidConfiguration, "The deadline of a round is from 0 to 100 days, not \(deadline).")
     }
     self.number = number
     self.deadline = deadline
@@ -75,6 +80,9 @@ public actor DecentralizedNode {
     rounds: Int, over transport: some GossipTransport
   ) async throws -> [GossipReport] {
     guard !isRunning else { throw PeerToPeerError.alreadyRunning(node: number) }
+    guard rounds >= 0 else {
+      throw RuntimeError(.invalidConfiguration, "There are no \(rounds) rounds to run.")
+    }
     isRunning = true
     defer {
       isRunning = false

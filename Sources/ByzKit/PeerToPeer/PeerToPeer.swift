@@ -194,9 +194,9 @@ extension GossipState {
       return
     }
     let honest = heard.filter { !accomplices.contains($0) }
-    self.init(
-      node: learner.number, neighbors: honest, shape: shape,
-      mode: mode.forByzantine(neighbors: honest.count))
+    let mode = mode.forByzantine(neighbors: honest.count)
+    try mode.validate(node: learner.number, neighbors: honest.count)
+    self.init(node: learner.number, neighbors: honest, shape: shape, mode: mode)
   }
 
   /// Begins and ends a round whose vectors have all arrived.

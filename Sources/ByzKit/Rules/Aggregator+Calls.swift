@@ -107,7 +107,7 @@ extension Rule {
   /// One pass of the rule, which has been validated: vectors in, vectors out. One that does not change is not copied.
   func apply<Element>(to vectors: [Tensor<Element>]) throws(AggregationError) -> [Tensor<Element>] {
     let run = try RuleRun(self, on: Rows(checking: vectors))
-    guard (self as? any PreAggregator)?.treatsEachVectorAlone == true else {
+    guard (self as? any PreAggregator)?.treatsEachVectorAlone == true, run.canRunInParts else {
       return try run.outputs(of: vectors)
     }
     var outputs: [Tensor<Element>] = []

@@ -27,10 +27,12 @@ extension Combination {
     case .weightedSumAboutMedian(let weights): weights.count == n
     case .trimmedMean(let f): f >= 0 && f < (n + 1) / 2
     case .meanAroundMedian(let f, let indices):
-      f >= 0 && f < indices.count && indices.allSatisfy { $0 >= 0 && $0 < n }
+      f >= 0 && f < indices.count && indices.count <= n && indices.allSatisfy { $0 >= 0 && $0 < n }
     case .meanPlusDeviation(_, let correction): correction >= 0 && correction < n
     case .scaled(let factors): factors.count == n
-    case .means(let lists, _): lists.allSatisfy { $0.allSatisfy { $0 >= 0 && $0 < n } }
+    case .means(let lists, _):
+      // A byte for each vector of each list.
+      lists.count <= (256 << 20) / n && lists.allSatisfy { $0.allSatisfy { $0 >= 0 && $0 < n } }
     }
   }
 }

@@ -63,8 +63,8 @@ public protocol PreAggregator: Rule {
   /// How many vectors come out of `n`.
   func outputCount(n: Int) -> Int
 
-  /// Whether what becomes of a vector depends on that vector alone: then each is changed while it is in the caches from being
-  /// measured. Not so by default.
+  /// Whether what becomes of a vector depends on its own numbers alone, not on its place, on other vectors or on an extra one: then
+  /// each is changed while it is in the caches from being measured. Not so by default.
   var treatsEachVectorAlone: Bool { get }
 }
 

@@ -19,7 +19,7 @@ struct MeasureSubtask: FootprintSubtask {
       chunks: chunks.map { $0.lowerBound - start..<$0.upperBound - start }, centred: centred)
   }
 
-  func check(_ operands: Operands) throws {
+  func check(_ operands: Operands, limits: WireLimits) throws {
     guard let rows = operands.rows,
       zip(chunks, chunks.dropFirst()).allSatisfy({ $0.upperBound <= $1.lowerBound }),
       chunks.allSatisfy({
@@ -28,7 +28,7 @@ struct MeasureSubtask: FootprintSubtask {
       }),
       measurement.fits(rows: rows.count, centred: centred, hasZeros: rows.pointers.contains(nil)),
       // What comes out travels in one message.
-      chunks.count * measurement.count(n: rows.count) <= WireLimits().message / 8
+      chunks.count * measurement.count(n: rows.count) <= limits.message / 8
     else { throw AggregationError.noVectors }
   }
 
@@ -49,7 +49,7 @@ struct CombineSubtask: FootprintSubtask {
     CombineSubtask(combination: combination, range: 0..<range.count)
   }
 
-  func check(_ operands: Operands) throws {
+  func check(_ operands: Operands, limits: WireLimits) throws {
     guard let rows = operands.rows, let outputs = operands.outputs,
       combination.fits(rows: rows, outputs: outputs), range == 0..<outputs.columns,
       outputs.columns == rows.columns
@@ -194,10 +194,13 @@ struct RuleRun {
     return run
   }
 
+  /// Whether rows can be measured some at a time, with the same bits: a measurement of more rows is cut in other places.
+  var canRunInParts: Bool {
+    rows.count == n && n <= 1 << 16 && (rule.measurement == nil || rule.measurement == .norms)
+  }
+
   /// The run in parts of rows that stay in a processor's cache between two passes.
   var parts: [(range: Range<Int>, run: RuleRun)] {
-    // A measurement of more rows is cut in other places.
-    guard n <= 1 << 16 else { return [(0..<n, self)] }
     let rowByteCount = rows.columns * rows.elementType.byteCount
     let length = max(1, (512 << 10) / max(1, rowByteCount))
     return stride(from: 0, to: n, by: length).map { start in

@@ -61,6 +61,10 @@ extension Model {
   public func gradient(
     at parameters: Tensor<Float>, on batch: Batch, workspace: Workspace = Workspace()
   ) throws -> (loss: Float, gradient: Tensor<Float>) {
+    // Before there is memory for a gradient that nobody can want.
+    guard parameters.count == parameterCount else {
+      throw ModelError.wrongParameterCount(expected: parameterCount, actual: parameters.count)
+    }
     var gradient = Tensor<Float>(repeating: 0, shape: [parameterCount])
     let loss = try self.gradient(at: parameters, on: batch, into: &gradient, workspace: workspace)
     return (loss, gradient)

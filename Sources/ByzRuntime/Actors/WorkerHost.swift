@@ -83,7 +83,7 @@ package final class WorkerHost: CallServer {
       if let sibling = sibling.withLock({ $0 }) {
         try await sibling.system.accept(message, call.segments, from: sibling.host, to: address)
       } else {
-        // A worker that takes the way through the client has lost its own, or never had one.
+        // A worker that takes the way through the client has lost its own, or knows of none.
         if isWorker, sender != other { await system.endConnections(with: sender) }
         // Whoever started this process speaks for others; everybody else for himself only.
         try await system.pass(

@@ -53,7 +53,11 @@ extension ByzActorSystem {
   func meet(_ host: UInt64, ticket: UInt64, _ meeting: Meeting) async throws {
     await endConnections(with: host)
     switch meeting {
-    case .wait: try common().expect(ticket, from: host, in: self)
+    case .wait:
+      let lobby = try common()
+      lobby.expect(ticket, from: host, in: self)
+      // The session may have ended, and left the lobby, before.
+      if state.withLock({ $0.router.isStopped }) { lobby.leave(self) }
     case .take:
       let parent = state.withLock { $0.router.upstream?.link } as? ProcessLink
       guard let socket = parent?.passage?.take(ticket) else {
@@ -130,9 +134,16 @@ extension ByzActorSystem {
         areConnected = (try? await other?.result.get()) ?? false
         continue
       case .join(let peer, let host, let ticket, let meeting):
-        hasJoined = (try? await call(peer, .join(host: host, ticket: ticket, meeting))) != nil
+        // Whoever asked, and whatever time it allowed: neither of the two may hold up the other's client.
+        hasJoined =
+          (try? await withDeadline(introductionLimit) { [self] in
+            try await call(peer, .join(host: host, ticket: ticket, meeting))
+          }) != nil
       case .pass(let peer, let otherPeer, let ticket):
-        hasJoined = await pass(peer, asker, otherPeer, host, ticket)
+        hasJoined =
+          (try? await withDeadline(introductionLimit) { [self] in
+            await pass(peer, asker, otherPeer, host, ticket)
+          }) == true
       }
       (step, other) = proceed { state in
         state.router.joined(

@@ -13,7 +13,8 @@ package struct RouterState<Connection: AnyObject> {
   private var arriving: [UInt64: [Connection]] = [:]
   /// The client, if this is a worker: it knows the way to all others.
   package var upstream: Connection?
-  private var isStopped = false
+  /// Whether no connection is taken any more.
+  private(set) var isStopped = false
   /// The other workers of the same client, as far as there was mail for them.
   private var acquaintances: [UInt64: Acquaintance] = [:]
   /// Where others reach the workers of this client.
@@ -25,7 +26,7 @@ package struct RouterState<Connection: AnyObject> {
   private struct Acquaintance: Sendable {
     /// The introduction that led to the last connection; 0 before the first.
     var ticket: UInt64 = 0
-    /// Whether the client has said that there is no way but through it.
+    /// Whether there is no way but through the client: it has said so, or has not answered in time.
     var isOutOfReach = false
     /// Whether the client has been asked, and has not answered.
     var isAsked = false
@@ -93,7 +94,11 @@ extension RouterState {
     connections[host] = connection
     addresses[host] = address
     forget(connection, to: host)
-    if let ticket { acquaintances[host, default: Acquaintance()].ticket = ticket }
+    if let ticket {
+      acquaintances[host, default: Acquaintance()].ticket = ticket
+      // However late it came.
+      acquaintances[host]?.isOutOfReach = false
+    }
     return true
   }
 
@@ -117,6 +122,7 @@ extension RouterState {
   package mutating func stop() -> [Connection] {
     isStopped = true
     return connections.sorted { $0.key < $1.key }.map(\.value)
+      + arriving.sorted { $0.key < $1.key }.flatMap(\.value)
   }
 }
 

@@ -54,8 +54,9 @@ public final class MessageInbox: Sendable {
   ///   message has not been taken then.
   public func deliver(_ message: any Sendable, type: String) async throws {
     let id = state.withLock { $0.makeID() }
+    // After the handler of a cancellation, which may come when all is over.
+    defer { forget(id) }
     try await withTaskCancellationHandler {
-      defer { forget(id) }
       try await withCheckedThrowingContinuation {
         (continuation: CheckedContinuation<Void, any Error>) in
         change { state in
@@ -106,8 +107,8 @@ public final class MessageInbox: Sendable {
 
   private func receive(_ type: String) async throws -> any Sendable {
     let id = state.withLock { $0.makeID() }
+    defer { forget(id) }
     return try await withTaskCancellationHandler {
-      defer { forget(id) }
       return try await withCheckedThrowingContinuation { continuation in
         change { state in
           guard !state.cancelled.contains(id) else {

@@ -224,10 +224,13 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
     case .closeWhenSent(let reason):
       actions.append { self.link.closeWhenSent(reason) }
     case .ended(let reason):
-      shell.endReason = reason
-      let (opening, ending, callbacks) = (shell.opening, shell.ending, shell.onEnd)
-      (shell.opening, shell.ending, shell.onEnd) = ([], [], [])
+      // Only when what was served has been cancelled: who waits for the end counts on it.
       actions.append {
+        let (opening, ending, callbacks) = self.shell.withLock { shell in
+          shell.endReason = reason
+          defer { (shell.opening, shell.ending, shell.onEnd) = ([], [], []) }
+          return (shell.opening, shell.ending, shell.onEnd)
+        }
         for continuation in opening { continuation.resume(throwing: reason) }
         for continuation in ending { continuation.resume(returning: reason) }
         for callback in callbacks { callback(reason) }
@@ -241,6 +244,13 @@ extension Peer {
     // Not under the lock, which it will want as soon as it runs.
     let task = Task(executorPreference: server?.executor(for: call)) {
       var answer = await self.server?.serve(call, from: self) ?? Message(.failure)
+      do throws(RuntimeError) {
+        try Frame.check(answer, limits: self.link.limits)
+      } catch {
+        answer = .failure(error, registry: Registry())
+      }
+      // A call counts as under way until there is room for its answer: who reads none gets no more of them made.
+      await self.waitForRoom()
       answer.call = call.call
       self.handle(.served(answer)) { $0.serving[call.call] = nil }
     }
@@ -250,6 +260,17 @@ extension Peer {
       return isCancelled
     }
     if isCancelled { task.cancel() }
+  }
+
+  /// Waits until the link has room, or has ended, cancelled or not.
+  private func waitForRoom() async {
+    do {
+      try await link.waitUntilWritable()
+    } catch is CancellationError {
+      await Task { try? await self.link.waitUntilWritable() }.value
+    } catch {
+      // It has ended.
+    }
   }
 }
 

@@ -316,9 +316,11 @@ extension PeerState {
   }
 
   /// Does not hold against the other side that this one stood still, stopped or on a machine that slept: a tick that comes late by
-  /// more than an interval leaves one to read what has arrived meanwhile.
+  /// more than an interval, and than what any alarm is late by, leaves one to read what has arrived meanwhile.
   private mutating func excuse(_ now: Time) {
-    guard phase == .open, let due = nextTick, now - due > liveness.interval else { return }
+    guard phase == .open, let due = nextTick,
+      now - due > max(liveness.interval, liveness.timeout / 10)
+    else { return }
     let heard = max(lastHeard + (now - due), now - liveness.timeout + liveness.interval)
     lastHeard = min(now, heard)
   }

@@ -12,8 +12,9 @@ package protocol FootprintSubtask: Subtask {
   /// The same work where column `columns.lowerBound` has become column 0.
   func moved() -> Self
 
-  /// Refuses operands that it would read or write beyond the end of: both came from another process.
-  func check(_ operands: Operands) throws
+  /// Refuses operands that it would read or write beyond the end of, and work whose result is beyond the limits: both came from
+  /// another process.
+  func check(_ operands: Operands, limits: WireLimits) throws
 }
 
 extension FootprintSubtask {
@@ -21,5 +22,5 @@ extension FootprintSubtask {
   package var outputRows: Range<Int>? { nil }
   package var residents: [Int] { [] }
   package func moved() -> Self { self }
-  package func check(_ operands: Operands) throws {}
+  package func check(_ operands: Operands, limits: WireLimits) throws {}
 }

@@ -115,8 +115,8 @@ struct SubtaskRequest {
     let tensors = try inputs.map { try decoder.decode(AnyTensor.self, from: $0) }
     let operands = Operands(
       inputs: tensors, residents: Residents(id: 0, values: residents),
-      rows: try receivedRows(segments), outputs: try newOutputs(for: link))
-    if let part = subtask as? any FootprintSubtask { try check(part, operands) }
+      rows: try receivedRows(segments, link.limits), outputs: try newOutputs(for: link))
+    if let part = subtask as? any FootprintSubtask { try check(part, operands, link.limits) }
     let result = try subtask.run(operands)
     var encoder = WireEncoder()
     let value = try encoder.encode(result)
@@ -128,9 +128,11 @@ struct SubtaskRequest {
   }
 
   /// The rows are the last segments: tensors in the subtask and among the inputs come before.
-  private func receivedRows(_ segments: [Segment]) throws -> Rows? {
+  private func receivedRows(_ segments: [Segment], _ limits: WireLimits) throws -> Rows? {
     guard let rows else { return nil }
     guard rows.count >= 0, rows.zeros.count <= rows.count, rows.columns > 0,
+      // Rows that are not sent have no length of their own.
+      rows.columns <= limits.message / rows.elementType.byteCount,
       Set(rows.zeros).count == rows.zeros.count,
       rows.zeros.allSatisfy({ $0 >= 0 && $0 < rows.count }),
       segments.count >= rows.count - rows.zeros.count
@@ -151,6 +153,12 @@ struct SubtaskRequest {
     else { throw Self.malformed }
     // They go back in one message.
     let byteCount = output.rows.count * output.columns * output.elementType.byteCount
+    guard output.rows.count <= link.limits.segments else {
+      throw RuntimeError(
+        .limitExceeded,
+        "A subtask asks for \(output.rows.count) rows to write to, more than WireLimits.segments, \(link.limits.segments)."
+      )
+    }
     guard byteCount <= link.limits.message else {
       throw RuntimeError(
         .limitExceeded,
@@ -163,7 +171,9 @@ struct SubtaskRequest {
   }
 
   /// What the subtask will touch must be there, whatever the other side sent.
-  private func check(_ part: any FootprintSubtask, _ operands: Operands) throws {
+  private func check(
+    _ part: any FootprintSubtask, _ operands: Operands, _ limits: WireLimits
+  ) throws {
     let width = operands.rows?.columns ?? operands.outputs?.columns
     if let columns = part.columns, let width {
       guard columns.lowerBound >= 0, columns.upperBound <= width else { throw Self.malformed }
@@ -171,7 +181,7 @@ struct SubtaskRequest {
     if let rows = operands.rows, let outputs = operands.outputs {
       guard rows.columns == outputs.columns else { throw Self.malformed }
     }
-    try part.check(operands)
+    try part.check(operands, limits: limits)
   }
 
   static var malformed: RuntimeError {

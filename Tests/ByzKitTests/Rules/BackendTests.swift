@@ -14,12 +14,19 @@ import Testing
 
 @Suite("Rules and nodes on every backend")
 struct BackendTests {
+  /// Other tests may keep this process's tasks from saying hello for long.
+  private static let patient = {
+    var options = TCPListenerOptions()
+    options.handshakeTimeout = .seconds(60)
+    return options
+  }()
+
   @Test("Every rule gives the bits of the direct call on child processes, and beside threads")
   func processes() async throws { try await checkEveryRule(on: .testProcesses(2)) }
 
   @Test("Every rule gives the bits of the direct call over TCP, and beside threads")
   func tcp() async throws {
-    try await withWorkerServer(registry: .byzKit) { server in
+    try await withWorkerServer(registry: .byzKit, listener: Self.patient) { server in
       try await checkEveryRule(
         on: WorkerConfiguration(backend: .tcp(server.address), count: 2))
     }
@@ -37,7 +44,7 @@ struct BackendTests {
 
   @Test("Every rule gives the bits of the direct call on a process, a host and a thread together")
   func mixture() async throws {
-    try await withWorkerServer(registry: .byzKit) { server in
+    try await withWorkerServer(registry: .byzKit, listener: Self.patient) { server in
       try await checkEveryRule(
         on: .testProcesses(1), WorkerConfiguration(backend: .tcp(server.address), count: 1))
     }

@@ -96,8 +96,11 @@ struct PeerLimitTests {
         ]),
       ])
     }
-    let codes = try await codes(of: [idle(100), idle(101), idle(1 << 38)]) { $0.message = 800 }
+    let codes = try await codes(of: [idle(100), idle(113), idle(1 << 38)]) { $0.message = 900 }
     #expect(codes == [nil, .limitExceeded, .limitExceeded])
+    // And no more of them than a message may have.
+    let few = try await self.codes(of: [idle(1)]) { $0.segments = 1 }
+    #expect(few == [.limitExceeded])
   }
 }
 
