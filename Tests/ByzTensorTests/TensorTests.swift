@@ -9,4 +9,12 @@ struct TensorTests {
   func hugeExtents(shape: [Int]) {
     #expect(throws: TensorError.invalidShape(shape)) { try Tensor<Float>([], shape: shape) }
   }
+
+  @Test("has at most 64 extents")
+  func extents() throws {
+    #expect(try TensorError.checkedCount(of: Array(repeating: 1, count: 64)) == 1)
+    #expect(throws: TensorError.self) {
+      try TensorError.checkedCount(of: Array(repeating: 1, count: 65))
+    }
+  }
 }

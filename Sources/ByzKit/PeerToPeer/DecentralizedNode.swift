@@ -80,13 +80,13 @@ public actor DecentralizedNode {
     rounds: Int, over transport: some GossipTransport
   ) async throws -> [GossipReport] {
     guard !isRunning else { throw PeerToPeerError.alreadyRunning(node: number) }
-    guard rounds >= 0 else {
-      throw RuntimeError(.invalidConfiguration, "There are no \(rounds) rounds to run.")
-    }
     isRunning = true
     defer {
       isRunning = false
       transport.close()
+    }
+    guard rounds >= 0 else {
+      throw RuntimeError(.invalidConfiguration, "There are no \(rounds) rounds to run.")
     }
     state.rejoinAll()
     var reports: [GossipReport] = []

@@ -207,6 +207,32 @@ struct DecentralizedNodeTests {
     await #expect(throws: Broken.Cut.self) { _ = try await node.run(rounds: 1, over: Broken()) }
   }
 
+  @Test("times and counts that are none are refused: a node with them is not made, or does not run")
+  func impossibleNumbers() async throws {
+    let node = try node(.synchronous, clock: ManualClock())
+    await #expect(throws: RuntimeError.self) { _ = try await node.run(rounds: -1, over: Broken()) }
+    let peers = try Peers()
+    let honest = try Participant.honest(
+      peers.honest(1)[0], aggregator: .median, optimizer: peers.optimizer)
+    let model = peers.equalModels(3)[0]
+    for deadline in [
+      Duration.seconds(-1), Duration(secondsComponent: .max, attosecondsComponent: 0),
+    ] {
+      #expect(throws: RuntimeError.self) {
+        try DecentralizedNode(0, honest, in: .complete(3), parameters: model, deadline: deadline)
+      }
+    }
+    let liar = try Participant(
+      ParticipantSpecification(
+        .byzantine(name: "liar", attack: "empire:scale=-5", own: nil, key: peers.key),
+        aggregator: "median", optimizer: peers.optimizer))
+    #expect(throws: PeerToPeerError.negativeStaleness(.min)) {
+      try DecentralizedNode(
+        0, liar, in: .complete(3), parameters: model,
+        mode: .asynchronous(quorum: 0, staleness: .min))
+    }
+  }
+
   @Test("a plan that cannot work is refused before a node lives")
   func impossiblePlan() async throws {
     let problem = try Peers()

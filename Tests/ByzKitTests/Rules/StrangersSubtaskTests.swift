@@ -27,13 +27,14 @@ struct StrangersSubtaskTests {
   private struct Output: Codable {
     var elementType = ElementType.float32
     var columns: Int
-    var count = 1
-    var rows = 0..<1
+    var count: Int
+    var rows: Range<Int>
   }
 
-  /// What a worker answers when asked to run it on rows of zeros, of which nothing travels.
+  /// What a worker answers when asked to run it on rows of zeros, of which nothing travels unless they are sent.
   private func answer(
-    to subtask: some Encodable, named name: String, columns: Int, rows: Int, hasOutput: Bool
+    to subtask: some Encodable, named name: String, columns: Int, rows: Int, outputs: Int,
+    areSent: Bool = false
   ) async throws -> Message {
     let system = ByzActorSystem(registry: .byzKit)
     let hello = system.hello(namesBLAS: false)
@@ -44,13 +45,21 @@ struct StrangersSubtaskTests {
       .unsigned(3),
       .array([
         .string(type), try encoder.encode(subtask), .array([]), .array([]),
-        try encoder.encode(Input(columns: columns, count: rows, zeros: Array(0..<rows))),
-        try encoder.encode(hasOutput ? Output(columns: columns) : nil),
+        try encoder.encode(
+          Input(columns: columns, count: rows, zeros: areSent ? [] : Array(0..<rows))),
+        try encoder.encode(
+          outputs > 0 ? Output(columns: columns, count: outputs, rows: 0..<outputs) : nil),
       ]),
     ])
+    let segments = (0..<(areSent ? rows : 0)).map { _ in
+      let storage = TensorStorage(byteCount: 4 * columns)
+      storage.address.initializeMemory(as: Float.self, repeating: 1, count: columns)
+      return Segment(storage: storage, offset: 0, byteCount: 4 * columns)
+    }
     let host = WorkerHost(system: system, isWorker: true)
     let answer = await host.serve(
-      Message(.call, body: request.serialized()), from: Peer(link: link, hello: hello))
+      Message(.call, body: request.serialized(), segments: segments),
+      from: Peer(link: link, hello: hello))
     await host.connectionEnded()
     return answer
   }
@@ -60,12 +69,12 @@ struct StrangersSubtaskTests {
     let columns = 1 << 20
     let whole = try await answer(
       to: Combine(range: 0..<columns), named: "CombineSubtask", columns: columns, rows: 1,
-      hasOutput: true)
+      outputs: 1)
     #expect(whole.kind == .reply && whole.segments.map(\.byteCount) == [4 * columns])
     for range in [0..<0, 0..<columns - 1, 1..<columns, 0..<columns + 1] {
       let answer = try await answer(
         to: Combine(range: range), named: "CombineSubtask", columns: columns, rows: 1,
-        hasOutput: true)
+        outputs: 1)
       #expect(answer.kind == .failure && answer.segments.isEmpty, "\(range)")
     }
   }
@@ -74,7 +83,7 @@ struct StrangersSubtaskTests {
   func measure() async throws {
     let few = try await answer(
       to: Measure(chunks: [0..<2048, 2048..<4096], centred: 3), named: "MeasureSubtask",
-      columns: 4096, rows: 3, hasOutput: false)
+      columns: 4096, rows: 3, outputs: 0)
     #expect(few.kind == .reply && few.segments.map(\.byteCount) == [2 * 9 * 8])
     for (chunks, rows) in [
       ([0..<2048], 1 << 15), ([Range<Int>](repeating: 0..<2048, count: 3), 3),
@@ -82,8 +91,32 @@ struct StrangersSubtaskTests {
     ] {
       let answer = try await answer(
         to: Measure(chunks: chunks, centred: rows), named: "MeasureSubtask", columns: 4096,
-        rows: rows, hasOutput: false)
+        rows: rows, outputs: 0)
       #expect(answer.kind == .failure, "\(chunks.count) of \(rows)")
+    }
+  }
+
+  @Test(
+    "is refused on rows without end, with lists without end, and with more rows than a message has")
+  func endless() async throws {
+    let rows = try await answer(
+      to: Measure(chunks: [0..<1 << 60], centred: 1), named: "MeasureSubtask", columns: 1 << 60,
+      rows: 1, outputs: 0)
+    #expect(rows.kind == .failure)
+    for (indices, kind) in [
+      ([0, 1], Message.Kind.reply), (Array(repeating: 0, count: 1000), .failure),
+    ] {
+      let answer = try await answer(
+        to: Combine(combination: .meanAroundMedian(f: 1, of: indices), range: 0..<1),
+        named: "CombineSubtask", columns: 1, rows: 2, outputs: 1, areSent: true)
+      #expect(answer.kind == kind)
+    }
+    for (count, kind) in [(100, Message.Kind.reply), (65_536, .failure)] {
+      let lists = [[Int]](repeating: [], count: count)
+      let answer = try await answer(
+        to: Combine(combination: .means(of: lists, overlapping: false), range: 0..<1),
+        named: "CombineSubtask", columns: 1, rows: 1, outputs: count, areSent: true)
+      #expect(answer.kind == kind)
     }
   }
 }
