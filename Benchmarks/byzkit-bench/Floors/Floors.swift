@@ -32,6 +32,13 @@ package enum Floors {
       multiplyAdds: Double(count * s.d))
   }
 
+  /// The same after a pass over all vectors that decides on the weights.
+  private static func sumAgain(_ count: Int, _ s: Shape) -> Work {
+    var work = sum(count, s)
+    (work.bytesRead, work.bytesReadAgain) = (0, work.bytesRead)
+    return work
+  }
+
   /// One pass over all vectors.
   private static func pass(_ s: Shape) -> Work { Work(bytesRead: Double(s.byteCount)) }
 
@@ -92,33 +99,34 @@ package enum Floors {
   package static let distances: Method = { pairs($0) }
 
   /// Distances, then the mean of `count` vectors.
-  package static func selection(of count: Int) -> Method { { pairs($0) + sum(count, $0) } }
+  package static func selection(of count: Int) -> Method { { pairs($0) + sumAgain(count, $0) } }
 
   /// Distances, then a mean around the median of the n - 2f vectors that were selected.
   package static func bulyan(f: Int) -> Method {
     { s in
-      pairs(s)
-        + meanAroundMedian(f: 2 * f)(Shape(n: s.n - 2 * f, d: s.d, size: s.size))
+      var second = meanAroundMedian(f: 2 * f)(Shape(n: s.n - 2 * f, d: s.d, size: s.size))
+      (second.bytesRead, second.bytesReadAgain) = (0, second.bytesRead)
+      return pairs(s) + second
     }
   }
 
   /// Products, then one weighted sum, however often the rule iterates.
-  package static let iteration: Method = { gram($0) + sum($0.n, $0) }
+  package static let iteration: Method = { gram($0) + sumAgain($0.n, $0) }
 
   package static func monna(f: Int) -> Method {
     { s in
-      pass(s) + Work(squaredDifferences: Double(s.n * s.d)) + sum(s.n - f, s)
+      pass(s) + Work(squaredDifferences: Double(s.n * s.d)) + sumAgain(s.n - f, s)
     }
   }
 
-  package static func cge(f: Int) -> Method { { norms($0) + sum($0.n - f, $0) } }
+  package static func cge(f: Int) -> Method { { norms($0) + sumAgain($0.n - f, $0) } }
 
   /// Distances; then one sum of the vectors that most outputs share, and about f corrections for each output.
   package static func nearestNeighborMixing(f: Int) -> Method {
     { s in
       pairs(s)
         + Work(
-          bytesRead: Double(s.byteCount), bytesWritten: Double(s.byteCount),
+          bytesReadAgain: Double(s.byteCount), bytesWritten: Double(s.byteCount),
           multiplyAdds: Double((s.n * f + s.n - f) * s.d))
     }
   }
@@ -136,7 +144,8 @@ package enum Floors {
       let changed = 2 * f * (s.n - f) / s.n
       return norms(s)
         + Work(
-          bytesRead: Double(changed * s.d * s.size), bytesWritten: Double(changed * s.d * s.size),
+          bytesReadAgain: Double(changed * s.d * s.size),
+          bytesWritten: Double(changed * s.d * s.size),
           multiplyAdds: Double(changed * s.d))
     }
   }

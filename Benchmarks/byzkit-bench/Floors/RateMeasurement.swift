@@ -18,7 +18,8 @@ struct RateMeasurement {
       best(10_000) { rate_arithmetic(level, size == 8, kind, 10_000) }
     }
     return Rates(
-      bytesRead: .infinity, bytesWritten: .infinity, multiplyAdds: rate(RATE_MULTIPLY_ADD),
+      bytesRead: .infinity, bytesReadAgain: .infinity, bytesWritten: .infinity,
+      multiplyAdds: rate(RATE_MULTIPLY_ADD),
       squaredDifferences: rate(RATE_SQUARED_DIFFERENCE), minMax: rate(RATE_MIN_MAX),
       transcendentals: rate(RATE_TRANSCENDENTAL))
   }
@@ -31,6 +32,18 @@ struct RateMeasurement {
       next += 1
       return read(input)
     }
+  }
+
+  /// Bytes read per second from an input that was read just before, when these inputs take turns.
+  func readingAgain(_ inputs: [UnsafeRawBufferPointer]) -> Double {
+    var next = 0
+    return best(
+      16 * inputs.count,
+      after: {
+        next += 1
+        _ = read(inputs[next % inputs.count])
+      },
+      { read(inputs[next % inputs.count]) })
   }
 
   /// Bytes written per second to memory of this size that is used again.
@@ -84,14 +97,29 @@ struct RateMeasurement {
   }
 
   /// The greatest amount per second of several tries.
-  private func best(_ tries: Int, _ body: () -> Double) -> Double {
+  ///
+  /// - Parameter prepare: What comes before each of them and is not timed.
+  private func best(_ tries: Int, after prepare: () -> Void = {}, _ body: () -> Double) -> Double {
     let clock = ContinuousClock()
     var best = 0.0
     for _ in 0..<tries {
+      prepare()
       let start = clock.now
       let amount = body()
       best = max(best, amount / ((clock.now - start) / .seconds(1)))
     }
     return best
+  }
+}
+
+extension Rates {
+  /// These rates with those of memory, when these inputs take turns and as much is written.
+  func withMemory(reading inputs: [UnsafeRawBufferPointer], writing byteCount: Int) -> Rates {
+    let measurement = RateMeasurement()
+    var rates = self
+    rates.bytesRead = measurement.reading(inputs)
+    rates.bytesReadAgain = measurement.readingAgain(inputs)
+    rates.bytesWritten = measurement.writing(byteCount)
+    return rates
   }
 }

@@ -1,6 +1,8 @@
 /// What a method has to move and to compute: the bytes it reads and writes, and its operations of each kind.
 package struct Work: Hashable, Sendable {
   package var bytesRead = 0.0
+  /// Read again after a pass over all of the input, of which what fits the caches is still there.
+  package var bytesReadAgain = 0.0
   package var bytesWritten = 0.0
   /// Additions, multiplications, or both fused.
   package var multiplyAdds = 0.0
@@ -12,10 +14,12 @@ package struct Work: Hashable, Sendable {
   package var transcendentals = 0.0
 
   package init(
-    bytesRead: Double = 0, bytesWritten: Double = 0, multiplyAdds: Double = 0,
-    squaredDifferences: Double = 0, minMax: Double = 0, transcendentals: Double = 0
+    bytesRead: Double = 0, bytesReadAgain: Double = 0, bytesWritten: Double = 0,
+    multiplyAdds: Double = 0, squaredDifferences: Double = 0, minMax: Double = 0,
+    transcendentals: Double = 0
   ) {
     self.bytesRead = bytesRead
+    self.bytesReadAgain = bytesReadAgain
     self.bytesWritten = bytesWritten
     self.multiplyAdds = multiplyAdds
     self.squaredDifferences = squaredDifferences
@@ -25,7 +29,8 @@ package struct Work: Hashable, Sendable {
 
   package static func + (a: Work, b: Work) -> Work {
     Work(
-      bytesRead: a.bytesRead + b.bytesRead, bytesWritten: a.bytesWritten + b.bytesWritten,
+      bytesRead: a.bytesRead + b.bytesRead, bytesReadAgain: a.bytesReadAgain + b.bytesReadAgain,
+      bytesWritten: a.bytesWritten + b.bytesWritten,
       multiplyAdds: a.multiplyAdds + b.multiplyAdds,
       squaredDifferences: a.squaredDifferences + b.squaredDifferences,
       minMax: a.minMax + b.minMax, transcendentals: a.transcendentals + b.transcendentals)
@@ -36,6 +41,7 @@ package struct Work: Hashable, Sendable {
 package struct Rates: Hashable, Sendable {
   /// Of memory, at the footprint of the row.
   package var bytesRead: Double
+  package var bytesReadAgain: Double
   package var bytesWritten: Double
   package var multiplyAdds: Double
   package var squaredDifferences: Double
@@ -43,10 +49,11 @@ package struct Rates: Hashable, Sendable {
   package var transcendentals: Double
 
   package init(
-    bytesRead: Double, bytesWritten: Double, multiplyAdds: Double, squaredDifferences: Double,
-    minMax: Double, transcendentals: Double
+    bytesRead: Double, bytesReadAgain: Double, bytesWritten: Double, multiplyAdds: Double,
+    squaredDifferences: Double, minMax: Double, transcendentals: Double
   ) {
     self.bytesRead = bytesRead
+    self.bytesReadAgain = bytesReadAgain
     self.bytesWritten = bytesWritten
     self.multiplyAdds = multiplyAdds
     self.squaredDifferences = squaredDifferences
@@ -57,7 +64,11 @@ package struct Rates: Hashable, Sendable {
   /// The least time for this work: that of the kind which takes longest, as if all others ran beside it.
   package func floor(of work: Work) -> Floor {
     let times: [(Bound, Double)] = [
-      (.memory, work.bytesRead / bytesRead + work.bytesWritten / bytesWritten),
+      (
+        .memory,
+        work.bytesRead / bytesRead + work.bytesReadAgain / bytesReadAgain
+          + work.bytesWritten / bytesWritten
+      ),
       (.multiplyAdd, work.multiplyAdds / multiplyAdds),
       (.squaredDifference, work.squaredDifferences / squaredDifferences),
       (.minMax, work.minMax / minMax),

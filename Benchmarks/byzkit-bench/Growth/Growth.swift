@@ -58,11 +58,9 @@ struct Growth: AsyncParsableCommand {
     let inputs = (0..<(shape.byteCount > 256 << 20 ? 1 : 3)).map {
       Tensor<Element>.normal(shape: [n, d], key: RandomKey(UInt64($0)))
     }
-    let measurement = RateMeasurement()
-    var rates = arithmetic
-    rates.bytesRead = measurement.reading(
-      inputs.map { $0.withUnsafeBufferPointer { UnsafeRawBufferPointer($0) } })
-    rates.bytesWritten = measurement.writing(d * shape.size)
+    let rates = arithmetic.withMemory(
+      reading: inputs.map { $0.withUnsafeBufferPointer { UnsafeRawBufferPointer($0) } },
+      writing: d * shape.size)
     return try rules.map { rule in
       let point = GrowthPoint(
         rule: rule.name, n: n, d: d, isDouble: shape.size == 8,

@@ -57,6 +57,14 @@ enum Reference {
 
   static func norm(_ row: [Double]) -> Double { dot(row, row).squareRoot() }
 
+  /// How far the rows lie from their mean: the root of the mean square over all numbers.
+  static func deviation(_ rows: [[Double]]) -> Double {
+    let mean = mean(rows)
+    let squares = rows.map { row in zip(row, mean).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    }
+    return (squares.reduce(0, +) / Double(rows.count * mean.count)).squareRoot()
+  }
+
   static func dot(_ a: [Double], _ b: [Double]) -> Double {
     var sum = 0.0
     for j in a.indices { sum += a[j] * b[j] }

@@ -54,7 +54,7 @@ package struct RowReport: Sendable {
   package var workGrid: Grid {
     var grid = Grid(
       [
-        "row", "MiB read", "MiB written", "multiply-adds", "differences", "min/max",
+        "row", "MiB read", "read again", "MiB written", "multiply-adds", "differences", "min/max",
         "transcendental",
       ], words: [0])
     var rows: Set<String> = []
@@ -63,7 +63,9 @@ package struct RowReport: Sendable {
       let counts = [work.multiplyAdds, work.squaredDifferences, work.minMax, work.transcendentals]
       grid.lines.append(
         [result.row]
-          + [work.bytesRead, work.bytesWritten].map { String(format: "%.2f", $0 / 1_048_576) }
+          + [work.bytesRead, work.bytesReadAgain, work.bytesWritten].map {
+            String(format: "%.2f", $0 / 1_048_576)
+          }
           + counts.map { $0 == 0 ? "" : String(format: "%.2f", $0 / 1e6) })
     }
     return grid

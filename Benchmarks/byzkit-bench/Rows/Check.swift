@@ -5,12 +5,12 @@ typealias Compute = @Sendable ([[Double]]) -> [[Double]]
 
 /// How the outputs of a row are checked, so that a wrong answer cannot be fast.
 enum Check: Sendable {
-  /// Against a plain computation in double precision: within `tolerance` of the largest number of the
-  /// result or of a typical input. Rules per coordinate may leave out columns: one of `every` is compared.
+  /// Against a plain computation in double precision: within `tolerance` of the smaller of how far the vectors lie from their mean and
+  /// the result's largest number, and √n units in the last place of that number, for sums in single precision. Rules per coordinate may leave out columns: one of `every` is compared.
   case overall(tolerance: Double, every: Int = 1, Compute)
   /// The same, each number by itself.
   case each(tolerance: Double, Compute)
-  /// Mean 0 and deviation 1, within five standard errors.
+  /// Mean 0, deviation 1 and fourth moment 3, within five standard errors.
   case standardNormal
 
   /// The error of an output in units of the tolerance: above 1, or NaN, is wrong.
@@ -20,9 +20,10 @@ enum Check: Sendable {
       let wide = input.wide(every: step)
       let expected = reference(wide)
       let largest = expected.joined().map(abs).max() ?? 0
-      let typical = Reference.norm(wide[0]) / Double(wide[0].count).squareRoot()
-      let unit = max(largest, typical)
-      return greatest(output.wide(every: step), expected) { error, _ in error / (tolerance * unit) }
+      let allowed =
+        tolerance * min(Reference.deviation(wide), largest)
+        + Double(wide.count).squareRoot() * Double(Float(largest).ulp)
+      return greatest(output.wide(every: step), expected) { error, _ in error / allowed }
     case .each(let tolerance, let reference):
       return greatest(output.wide(every: 1), reference(input.wide(every: 1))) { error, want in
         error == 0 ? 0 : error / (tolerance * abs(want))
@@ -32,7 +33,12 @@ enum Check: Sendable {
       let count = Double(draws.count)
       let mean = draws.reduce(0, +) / count
       let variance = draws.reduce(0) { $0 + $1 * $1 } / count
-      return max(abs(mean) * count.squareRoot(), abs(variance - 1) * (count / 2).squareRoot()) / 5
+      let fourth = draws.reduce(0) { $0 + $1 * $1 * $1 * $1 } / count
+      let errors = [
+        abs(mean) * count.squareRoot(), abs(variance - 1) * (count / 2).squareRoot(),
+        abs(fourth - 3) * (count / 96).squareRoot(),
+      ]
+      return (errors.max() ?? 0) / 5
     }
   }
 

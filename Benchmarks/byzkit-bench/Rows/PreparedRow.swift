@@ -24,13 +24,12 @@ struct PreparedRow {
         isShared: calls.contains { $0.way.isShared })
     }
     let work = row.method(row.shape)
-    let measurement = RateMeasurement()
-    var rates = arithmetic
-    let gain: (arithmetic: Double, memory: Double)
-    (rates.bytesRead, gain) = inputs.withBytes {
-      (measurement.reading($0), measurement.gainOfTwo($0))
+    let (rates, gain) = inputs.withBytes {
+      (
+        arithmetic.withMemory(reading: $0, writing: Int(work.bytesWritten)),
+        RateMeasurement().gainOfTwo($0)
+      )
     }
-    rates.bytesWritten = measurement.writing(Int(work.bytesWritten))
     floor = rates.floor(of: work)
     gainOfTwo = floor.bound == .memory ? gain.memory : gain.arithmetic
   }

@@ -39,7 +39,7 @@ struct ServerRounds {
     let timings = found.map { Timing($0.times) }
     let input = try Input(
       .gaussian, n: Self.honest + Self.f, d: 421_642, f: 0, seed: 0, isShared: false)
-    var floor = arithmetic.reading([input]).floor(
+    var floor = [input].withBytes { arithmetic.withMemory(reading: $0, writing: 1 << 21) }.floor(
       of: Floors.parameterServerRound(
         honest: Self.honest, f: Self.f, q: Self.q, images: Self.batch))
     floor.seconds /= Double(cores)

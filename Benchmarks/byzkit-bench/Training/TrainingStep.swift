@@ -38,7 +38,7 @@ struct TrainingStep {
       let found = await Contestant.measure(
         [contestant] + group.contestants(from: 0), inputs: inputs.count, rounds: 2 * rounds)
       if let error = found[0].error { throw error }
-      let rates = arithmetic.reading(inputs)
+      let rates = inputs.withBytes { arithmetic.withMemory(reading: $0, writing: 1 << 21) }
       var result = TrainingResult(
         row: Self.name, own: Timing(found[0].times),
         floor: rates.floor(of: Floors.trainingStep(images: Self.images)))
@@ -93,16 +93,5 @@ extension TrainingResult {
         peers[peer.name] = Timing(result.times)
       }
     }
-  }
-}
-
-extension Rates {
-  /// These rates with those of memory when these inputs take turns.
-  func reading(_ inputs: [Input]) -> Rates {
-    let measurement = RateMeasurement()
-    var rates = self
-    rates.bytesRead = inputs.withBytes { measurement.reading($0) }
-    rates.bytesWritten = measurement.writing(1 << 21)
-    return rates
   }
 }
