@@ -182,7 +182,7 @@ extension Error {
     case is AggregationError, is AttackError: return true
     case let error as CatalogError:
       switch error {
-      case .missingParameter, .wrongParameter: return true
+      case .missingParameter, .wrongParameter, .contradictingParameters: return true
       case .unknownName, .unknownParameter: return false
       }
     default: return false

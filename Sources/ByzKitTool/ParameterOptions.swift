@@ -111,7 +111,10 @@ struct GivenParameters {
     _ entry: CatalogEntry<Product>, _ specification: RuleSpecification
   ) throws -> Product {
     var specification = specification
-    for (name, value) in values { specification.setDefault(name, value, for: entry) }
+    // Those that stand for another come behind it, and go before it.
+    for name in entry.parameters.reversed().map(\.name) {
+      if let value = values[name] { specification.setDefault(name, value, for: entry) }
+    }
     unused.subtract(entry.parameters.map(\.name))
     do {
       return try entry.make(specification.parameters)

@@ -18,7 +18,7 @@ extension Catalog {
       "trimmedMean", "coordinate-wise mean without the f smallest and largest",
       [
         ParameterInfo("f", "0 ≤ 2f < n"),
-        ParameterInfo("ratio", "0 ≤ ratio < 0.5, instead of f", default: "none"),
+        ParameterInfo("ratio", "0 ≤ ratio < 0.5", default: "none", insteadOf: "f"),
       ],
       bound: .minority, tolerates: "2f < n", paper: "Yin et al. 2018", cost: "O(n log² n · d)"
     ) { p throws(CatalogError) in
@@ -142,7 +142,8 @@ extension Catalog {
       "bucketing", "averages groups of vectors",
       [
         ParameterInfo("size", "≥ 1"), ParameterInfo("permutation", "of 0..<n", default: "as given"),
-        ParameterInfo("seed", "a whole number: a random order instead", default: "none"),
+        ParameterInfo(
+          "seed", "a whole number: a random order", default: "none", insteadOf: "permutation"),
       ],
       tolerates: "f as before, of ⌈n/size⌉", paper: "Karimireddy et al. 2022", cost: "O(nd)"
     ) { p throws(CatalogError) in

@@ -35,10 +35,15 @@ public struct CatalogEntry<Product: Sendable>: Sendable {
 
   /// Makes one with these parameters. Whether they are in range is checked when it is used.
   ///
-  /// - Throws: ``CatalogError`` for a parameter that is missing, of the wrong kind, or none of this entry's.
+  /// - Throws: ``CatalogError`` for a parameter that is missing, of the wrong kind, none of this entry's, or one of two that
+  ///   exclude each other.
   public func make(_ given: Parameters) throws(CatalogError) -> Product {
     for name in given.names where !parameters.contains(where: { $0.name == name }) {
       throw .unknownParameter(name, of: self.name, known: parameters.map(\.name))
+    }
+    for info in parameters {
+      guard let other = info.alternative, given.names.contains(info.name) else { continue }
+      if given.names.contains(other) { throw .contradictingParameters(other, info.name) }
     }
     return try maker(given)
   }
@@ -50,13 +55,19 @@ public struct ParameterInfo: Codable, Hashable, Sendable {
   public let name: String
   /// What it may be.
   public let range: String
-  /// What it is if it is not given; nil if it must be.
+  /// What it is if it is not given; nil if it must be, or another one instead.
   public let defaultValue: String?
+  /// The parameter that it stands for: both cannot be given.
+  public let alternative: String?
 
-  init(_ name: String, _ range: String, default defaultValue: String? = nil) {
+  init(
+    _ name: String, _ range: String, default defaultValue: String? = nil,
+    insteadOf alternative: String? = nil
+  ) {
     self.name = name
     self.range = range
     self.defaultValue = defaultValue
+    self.alternative = alternative
   }
 }
 
@@ -68,6 +79,8 @@ public enum CatalogError: Error, Hashable, Sendable {
   case missingParameter(String)
   /// The parameter is of the wrong kind.
   case wrongParameter(name: String, expected: String)
+  /// The second stands for the first, and both were given.
+  case contradictingParameters(String, String)
   /// It has no such parameter.
   case unknownParameter(String, of: String, known: [String])
 }
@@ -80,6 +93,8 @@ extension CatalogError: CustomStringConvertible {
       "There is no \(kind) called '\(name)'. Did you mean '\(nearest)'?"
     case .missingParameter(let name): "The parameter '\(name)' is missing."
     case .wrongParameter(let name, let expected): "The parameter '\(name)' must be \(expected)."
+    case .contradictingParameters(let name, let other):
+      "The parameters '\(name)' and '\(other)' exclude each other; leave one out."
     case .unknownParameter(let name, let owner, let known):
       known.isEmpty
         ? "\(owner) takes no parameters, so no '\(name)'."

@@ -30,11 +30,14 @@ public struct RuleSpecification: Hashable, Sendable {
   /// The parameters.
   public var parameters: Parameters { Parameters(values) }
 
-  /// Gives a parameter a value unless it has one already or the entry does not take it.
+  /// Gives a parameter a value unless it has one already, one that stands for it has, or the entry does not take it.
   public mutating func setDefault<Product>(
     _ parameter: String, _ value: ParameterValue, for entry: CatalogEntry<Product>
   ) {
-    guard values[parameter] == nil, entry.parameters.contains(where: { $0.name == parameter })
+    guard values[parameter] == nil, entry.parameters.contains(where: { $0.name == parameter }),
+      !entry.parameters.contains(where: {
+        $0.alternative == parameter && values[$0.name] != nil
+      })
     else { return }
     values[parameter] = value
   }

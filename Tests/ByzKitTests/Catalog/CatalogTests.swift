@@ -33,6 +33,22 @@ struct CatalogTests {
     #expect(throws: CatalogError.missingParameter("f")) { try Catalog.aggregator("krum").make([:]) }
   }
 
+  @Test("refuses two parameters of which one stands for the other, and gives no default beside it")
+  func contradiction() throws {
+    #expect(throws: CatalogError.contradictingParameters("f", "ratio")) {
+      try Catalog.aggregator("trimmedMean").make(["f": .integer(1), "ratio": .number(0.1)])
+    }
+    #expect(throws: CatalogError.contradictingParameters("permutation", "seed")) {
+      try Catalog.preAggregator("bucketing").make([
+        "size": .integer(2), "permutation": .integers([1, 0]), "seed": .integer(1),
+      ])
+    }
+    let entry = try Catalog.aggregator("trimmedMean")
+    var specification = try RuleSpecification("trimmedMean:ratio=0.1")
+    specification.setDefault("f", .integer(1), for: entry)
+    #expect(specification.values == ["ratio": .number(0.1)])
+  }
+
   @Test("reads a specification with numbers, words, lists and pairs")
   func specification() throws {
     let specification = try RuleSpecification(
