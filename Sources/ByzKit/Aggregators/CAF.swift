@@ -78,8 +78,10 @@ public struct CAF: Aggregator {
         return projection * projection
       }
       let top = τ.max() ?? 0
-      // What is left is rounding: the vectors that still count are equal.
-      guard λ > 1e-14, top > 0 else { break }
+      // What is left is rounding: the vectors that still count are equal. Beside their own size, weighted: a far vector with next to no
+      // weight left must not hide what the others still do.
+      let size = w.indices.reduce(0) { $0 + w[$1] * rows[$1][$1] }
+      guard λ > 1e-14 * size, top > 0 else { break }
       for (i, τ) in zip(active, τ) { c[i] *= min(max(1 - τ / top, 0), 1) }
     }
     return kept

@@ -93,7 +93,8 @@ private struct CentredPoints {
         pull += inner / (toPoint[i].squareRoot() * toPoint[k].squareRoot())
       }
     }
-    guard max(0, pull).squareRoot() < Double(m - others.count) - 1e-9 else { return nil }
+    // Where the two are equal but for rounding, an iteration would creep.
+    guard max(0, pull).squareRoot() <= Double(m - others.count) + 1e-9 else { return nil }
     return (0..<m).map { $0 == p ? 1 : 0 }
   }
 

@@ -81,9 +81,10 @@ extension Combination {
     case .meanPlusDeviation: return [all.map { _ in 1 / Double(n) }]
     case .infinity: return [all.map { _ in 0 }]
     case .scaled(let factors): return all.map { i in all.map { $0 == i ? factors[i] : 0 } }
-    case .means(let lists, _):
-      return lists.map { list in
-        list.reduce(into: all.map { _ in 0.0 }) { $0[$1] += 1 / Double(list.count) }
+    case .means(let sets, _):
+      return (0..<sets.count).map { set in
+        let members = sets.members(of: set)
+        return members.reduce(into: all.map { _ in 0.0 }) { $0[$1] += 1 / Double(members.count) }
       }
     }
   }
@@ -125,11 +126,10 @@ private struct SortedColumn<Element: TensorElement> {
 
   /// The `count` values nearest to the median.
   func nearestToMedian(_ count: Int) -> [Int] {
-    let middle = middle(lower: false).map { values[$0] }
-    // In the elements' own precision, as the kernel compares.
-    let median = middle.reduce(0) { $0 + $1 / Element(middle.count) }
+    let middle = middle(lower: false).map { Double(values[$0]) }
     return values.indices.lowest(count) { i in
-      let distance = Double(abs(values[i] - median))
+      // The mean of the distances to the middle values, in double precision, as the kernel compares: no value lies between the two.
+      let distance = middle.reduce(0) { $0 + abs(Double(values[i]) - $1) / Double(middle.count) }
       return distance.isNaN ? .infinity : distance
     }
   }

@@ -62,6 +62,16 @@ struct ExplanationTests {
     #expect(try weights(MeanAroundMedian(f: 1), [[0], [1], [9]]) == [0.5, 0.5, 0])
   }
 
+  @Test(
+    "Values that differ by less than single precision from equally near are told apart, as the rule does"
+  )
+  func nearInDouble() throws {
+    let rows: [[Double]] = [[-1], [0x1p-26], [1]]
+    let explanation = try MeanAroundMedian(f: 1).explain(rows.tensors(as: Float.self))
+    #expect(explanation.weights == [0, 0.5, 0.5])
+    #expect(explanation.aggregate.elements == [0.5])
+  }
+
   @Test("A clipped vector keeps the part that clipping left")
   func clipped() throws {
     #expect(try weights(Clipping(threshold: 2).then(Mean()), [[2], [8]]) == [0.5, 0.125])

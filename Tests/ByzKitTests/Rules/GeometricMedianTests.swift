@@ -1,5 +1,6 @@
 import ByzKit
 import ByzTensor
+import Foundation
 import Testing
 
 @Suite("Geometric median")
@@ -35,6 +36,19 @@ struct GeometricMedianTests {
     #expect(try median([[3, 4], [3, 4], [3, 4], [100, 0], [0, 100]]) == [3, 4])
     // A triangle whose angle at the first corner is 120° and more.
     #expect(try median([[0, 0], [1, 0], [-1, 0.25]]) == [0, 0])
+  }
+
+  @Test(
+    "A point that the others pull with just its own strength is returned exactly, however they lie")
+  func borderlinePoint() throws {
+    for k in 0..<20 {
+      let (angle, third) = (0.3 * Double(k), 2 * Double.pi / 3)
+      let corner = [0.7 * Double(k), -0.2]
+      let others = [angle, angle + third].map { [corner[0] + cos($0), corner[1] + sin($0)] }
+      #expect(
+        try GeometricMedian().aggregate(([corner] + others).tensors(as: Double.self)).elements
+          == corner)
+    }
   }
 
   @Test("The corners of a regular triangle meet in its centre")
