@@ -36,17 +36,6 @@ public enum BLAS {
   public static var threadCount: Int? {
     isAvailable ? Int(byz_blas_threads()) : nil
   }
-
-  /// Sets how many threads later products of the whole process use: the only place that does.
-  ///
-  /// Any count but 1 may change the last bits of a product.
-  ///
-  /// - Throws: ``BLASError/unavailable(reason:)`` without OpenBLAS.
-  package static func setThreadCount(_ count: Int) throws(BLASError) {
-    precondition(count > 0)
-    try load()
-    byz_blas_set_threads(Int32(count))
-  }
 }
 
 /// A matrix in memory that someone else owns: row-major, without gaps, perhaps to be read

@@ -17,7 +17,6 @@ static struct {
   char *(*core_name)(void);
   char *(*config)(void);
   int (*threads)(void);
-  void (*set_threads)(int);
 } blas;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -66,7 +65,6 @@ static void load(void) {
       {"cblas_sgemm", &blas.sgemm},           {"cblas_dgemm", &blas.dgemm},
       {"cblas_ssyrk", &blas.ssyrk},           {"openblas_get_corename", &blas.core_name},
       {"openblas_get_config", &blas.config},  {"openblas_get_num_threads", &blas.threads},
-      {"openblas_set_num_threads", &blas.set_threads},
   };
   for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
     void *symbol = dlsym(library, symbols[i].name);
@@ -85,7 +83,6 @@ const char *byz_blas_error(void) { return error[0] ? error : NULL; }
 const char *byz_blas_core_name(void) { return blas.core_name(); }
 const char *byz_blas_config(void) { return blas.config(); }
 int byz_blas_threads(void) { return blas.threads(); }
-void byz_blas_set_threads(int count) { blas.set_threads(count); }
 
 static int operation(bool transpose) { return transpose ? TRANSPOSE : NO_TRANSPOSE; }
 

@@ -36,8 +36,5 @@ typedef float v8f __attribute__((ext_vector_type(8)));
 typedef double v4d __attribute__((ext_vector_type(4)));
 typedef float v4f __attribute__((ext_vector_type(4)));
 typedef double v2d __attribute__((ext_vector_type(2)));
-typedef int32_t v16i __attribute__((ext_vector_type(16)));
-typedef uint32_t v16u __attribute__((ext_vector_type(16)));
-typedef int64_t v8l __attribute__((ext_vector_type(8)));
 
 #endif

@@ -44,14 +44,13 @@ extension Batch {
   ///
   /// - Precondition: every index is in `0..<count`.
   public func selecting(_ indices: some Collection<Int>) -> Batch {
-    let rows = inputs.rows
-    // The rows have one shape and a label each, so nothing can be refused.
+    precondition(indices.allSatisfy(labels.indices.contains), "indices of \(count) inputs")
     let size = inputs.count / max(count, 1)
     let selected = Tensor<Float>(shape: [indices.count] + inputs.shape.dropFirst()) { buffer in
-      for (position, index) in indices.enumerated() {
-        rows[index].withUnsafeBufferPointer {
+      inputs.withUnsafeBufferPointer { inputs in
+        for (position, index) in indices.enumerated() {
           _ = UnsafeMutableBufferPointer(rebasing: buffer[(position * size)...]).initialize(
-            from: $0)
+            from: UnsafeBufferPointer(rebasing: inputs[index * size..<(index + 1) * size]))
         }
       }
     }

@@ -33,9 +33,6 @@ const char *byz_blas_config(void);
 /// The number of threads one call uses.
 int byz_blas_threads(void);
 
-/// Sets the number of threads of all later calls in the process.
-void byz_blas_set_threads(int count);
-
 /// C = alpha·op(A)·op(B) + beta·C, with op(A) (m, k), op(B) (k, n), C (m, n); op transposes where
 /// asked. With beta = 0, C is only written. Products with an empty k leave beta·C.
 void byz_sgemm(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha,

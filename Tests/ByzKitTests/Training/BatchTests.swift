@@ -19,5 +19,9 @@ struct BatchTests {
     #expect(part.labels == [2, 3])
     #expect(part.inputs.shape == [2, 2, 2])
     #expect(part.inputs.elements == (8..<16).map(Float.init))
+    let chosen = part.selecting([1, 0, 1])
+    #expect(chosen.labels == [3, 2, 3])
+    #expect(chosen.inputs.shape == [3, 2, 2])
+    #expect(chosen.inputs.elements == [12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15])
   }
 }
