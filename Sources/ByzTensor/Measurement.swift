@@ -9,14 +9,6 @@ public enum Measurement: Hashable, Codable, Sendable {
   /// ⟨xᵢ - c, xₖ - c⟩ of every pair, where c is the coordinate-wise median.
   case centredGram
 
-  /// Whether each number is about one row, beside the same one for all.
-  package var isOfSingleRows: Bool {
-    switch self {
-    case .norms, .distancesTo: true
-    case .distances, .centredGram: false
-    }
-  }
-
   /// How many numbers it yields for n rows.
   package func count(n: Int) -> Int {
     switch self {

@@ -6,8 +6,8 @@ extension Rows {
 
   /// The part of a measurement that these columns contribute: n numbers, or an n×n matrix, row-major.
   ///
-  /// Rows from `centred` on do not take part in the median that centres a Gram matrix. Of a measurement of single rows
-  /// (``Measurement/isOfSingleRows``) the sums of `part` columns each are added in order.
+  /// Rows from `centred` on do not take part in the median that centres a Gram matrix. The sums of `part` columns each are added
+  /// in order.
   package func measure(
     _ measurement: Measurement, columns range: Range<Int>, inPartsOf part: Int? = nil,
     centredOn centred: Int? = nil
@@ -57,9 +57,9 @@ extension Rows {
       case .distancesTo(let reference):
         precondition(reference >= 0 && reference < count)
         byz_squared_distances_to(type, base, count, reference, part, begin, end, out)
-      case .distances: byz_squared_distances(type, base, count, begin, end, out)
+      case .distances: byz_squared_distances(type, base, count, part, begin, end, out)
       case .centredGram:
-        byz_centred_gram(type, base, centred ?? count, count, begin, end, out)
+        byz_centred_gram(type, base, centred ?? count, count, part, begin, end, out)
       }
     }
   }

@@ -65,11 +65,11 @@ extension Rows {
 
 // Rows in, several rows out.
 extension Rows {
-  /// `outs[k]` = the mean of the rows that `members[k·n + i]` marks.
+  /// `outs[k]` = the mean of the rows of set k, which are the bits of its ⌈n/64⌉ words in `members`.
   package func subsetMeans(
-    members: [UInt8], overlapping: Bool, columns range: Range<Int>, into out: OutputRows
+    members: [UInt64], overlapping: Bool, columns range: Range<Int>, into out: OutputRows
   ) {
-    precondition(members.count == out.pointers.count * count)
+    precondition(members.count == out.pointers.count * ((count + 63) / 64))
     precondition(!pointers.contains(nil), "Only a weighted sum takes a row of zeros")
     precondition(out.elementType == elementType && out.columns == columns)
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)

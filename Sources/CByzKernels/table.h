@@ -24,12 +24,12 @@
   X(squared_distances_to,                                                                                   \
     (byz_rows rows, size_t n, size_t reference, size_t part, size_t begin, size_t end, double *out),        \
     (rows, n, reference, part, begin, end, out))                                                            \
-  X(squared_distances, (byz_rows rows, size_t n, size_t begin, size_t end, double *out),          \
-    (rows, n, begin, end, out))                                                                             \
-  X(centred_gram, (byz_rows rows, size_t n, size_t m, size_t begin, size_t end, double *out),     \
-    (rows, n, m, begin, end, out))                                                                          \
+  X(squared_distances, (byz_rows rows, size_t n, size_t part, size_t begin, size_t end, double *out),       \
+    (rows, n, part, begin, end, out))                                                                       \
+  X(centred_gram, (byz_rows rows, size_t n, size_t m, size_t part, size_t begin, size_t end, double *out),  \
+    (rows, n, m, part, begin, end, out))                                                                    \
   X(subset_means,                                                                                           \
-    (byz_rows rows, size_t n, const uint8_t *members, size_t m, bool overlapping, size_t begin,   \
+    (byz_rows rows, size_t n, const uint64_t *members, size_t m, bool overlapping, size_t begin,   \
      size_t end, byz_outputs outs),                                                                        \
     (rows, n, members, m, overlapping, begin, end, outs))                                                   \
   X(scale, (const void *row, double factor, size_t begin, size_t end, bool streaming, void *out),           \

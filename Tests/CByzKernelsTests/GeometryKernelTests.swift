@@ -41,12 +41,15 @@ struct GeometryKernelTests {
     Sample<Float>(5, 4097) { x, i, j in j < 2048 ? 0 : i == 1 ? 0 : x }.expectTwins(within: 3e-7)
   }
 
-  @Test("doubles beyond 1e154 are infinitely far apart, and at distance 0 from themselves")
+  @Test("a row of doubles beyond 1e154 is infinitely far from all rows and itself")
   func doubleOverflow() {
-    let sample = Sample<Double>(3, 100) { x, i, _ in i == 0 ? x * 1e160 : x }
+    let sample = Sample<Double>(4, 100) { x, i, _ in i < 2 ? x * 1e160 : x }
     let distances = sample.distances()
-    #expect(distances[1] == .infinity && distances[2] == .infinity && distances[0] == 0)
-    #expect(distances[5].isFinite)
+    #expect((0..<8).allSatisfy { distances[$0] == .infinity })
+    #expect(distances[10] == 0 && distances[11].isFinite && distances[15] == 0)
+    // Squares end, but not the rows' own.
+    let apart = Sample<Double>(2, 1) { _, i, _ in i == 0 ? 1e154 : -1e154 }.distances()
+    #expect(apart == [0, .infinity, .infinity, 0])
   }
 
   @Test("a row with NaN or Inf is infinitely far from all rows and itself, and has no finite norm")
@@ -99,16 +102,19 @@ struct GeometryKernelTests {
     }
   }
 
-  @Test("the parts of single blocks, added in order, have the bits of the whole")
-  func parts() {
-    let sample = Sample<Float>(5, 4097) { x, i, j in j < 2048 ? x : x * 1e-20 }
+  @Test("parts, added in order, have the bits of the whole", arguments: [1, 2, 3, 4])
+  func parts(blocks: Int) {
+    let (d, part) = (8200, blocks * 2048)
+    let sample = Sample<Float>(5, d) { x, i, j in j < 2048 ? x : j < 4096 ? x * 1e-20 : x * 1e-3 }
     var sum = (sample.norms(0..<0), sample.distances(0..<0), sample.gram(0..<0))
-    for range in [0..<2048, 2048..<4096, 4096..<4097] {
-      sum.0 = zip(sum.0, sample.norms(range)).map(+)
-      sum.1 = zip(sum.1, sample.distances(range)).map(+)
-      sum.2 = zip(sum.2, sample.gram(range)).map(+)
+    for range in stride(from: 0, to: d, by: part).map({ $0..<min($0 + part, d) }) {
+      sum.0 = zip(sum.0, sample.norms(range, inPartsOf: part)).map(+)
+      sum.1 = zip(sum.1, sample.distances(range, inPartsOf: part)).map(+)
+      sum.2 = zip(sum.2, sample.gram(range, inPartsOf: part)).map(+)
     }
-    #expect(sum.0 == sample.norms() && sum.1 == sample.distances() && sum.2 == sample.gram())
+    #expect(sum.0 == sample.norms(inPartsOf: part))
+    #expect(sum.1 == sample.distances(inPartsOf: part))
+    #expect(sum.2 == sample.gram(inPartsOf: part))
   }
 
   @Test(
@@ -174,22 +180,22 @@ private struct Sample<T: Element> {
     }
   }
 
-  func norms(_ range: Range<Int>? = nil) -> [Double] {
+  func norms(_ range: Range<Int>? = nil, inPartsOf part: Int = Int(BYZ_BLOCK)) -> [Double] {
     inEveryVariant(of: n, range) {
-      byz_squared_norms($0, $1, n, Int(BYZ_BLOCK), $2.lowerBound, $2.upperBound, $3)
+      byz_squared_norms($0, $1, n, part, $2.lowerBound, $2.upperBound, $3)
     }
   }
 
-  func distances(_ range: Range<Int>? = nil) -> [Double] {
+  func distances(_ range: Range<Int>? = nil, inPartsOf part: Int = Int(BYZ_BLOCK)) -> [Double] {
     inEveryVariant(of: n * n, range) {
-      byz_squared_distances($0, $1, n, $2.lowerBound, $2.upperBound, $3)
+      byz_squared_distances($0, $1, n, part, $2.lowerBound, $2.upperBound, $3)
     }
   }
 
   /// Over the n rows, a row of zeros and row 0 again.
-  func gram(_ range: Range<Int>? = nil) -> [Double] {
+  func gram(_ range: Range<Int>? = nil, inPartsOf part: Int = Int(BYZ_BLOCK)) -> [Double] {
     inEveryVariant(of: (n + 2) * (n + 2), range) {
-      byz_centred_gram($0, $1 + [nil, $1[0]], n, n + 2, $2.lowerBound, $2.upperBound, $3)
+      byz_centred_gram($0, $1 + [nil, $1[0]], n, n + 2, part, $2.lowerBound, $2.upperBound, $3)
     }
   }
 
@@ -276,7 +282,13 @@ private struct Sample<T: Element> {
   }
 
   func expectSubsetMeans(_ sets: [[Int]], within tolerance: Double) {
-    let members = sets.flatMap { set in (0..<n).map { set.contains($0) ? UInt8(1) : 0 } }
+    let members = sets.flatMap { set in
+      stride(from: 0, to: n, by: 64).map { first in
+        (first..<min(first + 64, n)).reduce(UInt64(0)) {
+          $0 | (set.contains($1) ? 1 << UInt64($1 - first) : 0)
+        }
+      }
+    }
     var results: [[T]] = []
     for overlapping in [false, true] {
       let means: [T] = inEveryVariant(of: sets.count * d) { type, pointers, range, out in

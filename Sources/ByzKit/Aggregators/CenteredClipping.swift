@@ -24,7 +24,7 @@ public struct CenteredClipping: Aggregator {
     case median
     /// The zero vector.
     case zero
-    /// A given vector, such as the previous aggregate, of the vectors' element type and shape.
+    /// A given vector, such as the previous aggregate, of the vectors' element type and as many numbers.
     case at(AnyTensor)
   }
 

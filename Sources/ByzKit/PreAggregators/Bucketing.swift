@@ -72,6 +72,6 @@ public struct Bucketing: PreAggregator {
       }
     let size = min(size, n)
     let groups = stride(from: 0, to: n, by: size).map { Array(placed[$0..<min($0 + size, n)]) }
-    return .means(of: groups, overlapping: false)
+    return .means(of: MemberSets(groups, of: n), overlapping: false)
   }
 }

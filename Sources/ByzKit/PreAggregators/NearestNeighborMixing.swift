@@ -29,8 +29,9 @@ public struct NearestNeighborMixing: PreAggregator {
   public func decide(_ geometry: Geometry) throws(AggregationError) -> Combination {
     _ = try geometry.finiteIndices(discardingAtMost: f)
     let n = geometry.n
-    let nearest = (0..<n).map { i in
-      geometry.isFinite(i) ? (0..<n).lowestSet(n - f) { geometry.squaredDistance(i, $0) } : []
+    var nearest = MemberSets(count: n, of: n)
+    for i in 0..<n where geometry.isFinite(i) {
+      nearest.insert((0..<n).lowestSet(n - f) { geometry.squaredDistance(i, $0) }, into: i)
     }
     return .means(of: nearest, overlapping: true)
   }

@@ -119,6 +119,10 @@ extension Rule {
   func apply<Element>(
     to vectors: [Tensor<Element>], in context: OperatorContext
   ) async throws -> [Tensor<Element>] {
+    if context.isCallersOwn, context.chunkSize == nil {
+      try Task.checkCancellation()
+      return try apply(to: vectors)
+    }
     let run = try RuleRun(self, on: Rows(checking: vectors))
     let combination = try await run.decide(in: context)
     guard run.rows.count == vectors.count, let (changed, rest) = combination.withoutCopies else {

@@ -18,15 +18,15 @@ public enum Combination: Hashable, Codable, Sendable {
   case infinity
   /// `factors[i]·xᵢ` for every i; a factor of 0 gives zeros, whatever the vector holds.
   case scaled([Double])
-  /// For each list the mean of its vectors; NaN for an empty list. `overlapping` says that the lists share most of
+  /// For each set the mean of its vectors; NaN for an empty one. `overlapping` says that the sets share most of
   /// their vectors, which saves work and changes no bit.
-  case means(of: [[Int]], overlapping: Bool)
+  case means(of: MemberSets, overlapping: Bool)
 
   /// How many vectors come out.
   var outputCount: Int {
     switch self {
     case .scaled(let factors): factors.count
-    case .means(let lists, _): lists.count
+    case .means(let sets, _): sets.count
     default: 1
     }
   }
@@ -57,12 +57,8 @@ public enum Combination: Hashable, Codable, Sendable {
     case .scaled(let factors):
       // Memory need not be read only to be overwritten.
       rows.scaled(by: factors, columns: columns, into: out, isStreaming: isLarge)
-    case .means(let lists, let overlapping):
-      var members = [UInt8](repeating: 0, count: lists.count * rows.count)
-      for (k, list) in lists.enumerated() {
-        for i in list { members[k * rows.count + i] = 1 }
-      }
-      rows.subsetMeans(members: members, overlapping: overlapping, columns: columns, into: out)
+    case .means(let sets, let overlapping):
+      rows.subsetMeans(members: sets.words, overlapping: overlapping, columns: columns, into: out)
     }
   }
 }

@@ -118,32 +118,40 @@ extension Range<Int> {
 }
 
 extension [Double] {
-  /// The value that would be at a position if they were sorted: Hoare's selection. None of them is NaN.
+  /// The value that would be at a position if they were sorted. None of them is NaN.
+  ///
+  /// Hoare's selection. Which numbers go below a pivot is as good as random, so it is done without branches; a part of numbers
+  /// that are all equal is left in one step.
   func value(ofRank rank: Int) -> Double {
     var copy = self
     return copy.withUnsafeMutableBufferPointer { values in
-      var (low, high) = (0, values.count - 1)
-      while low < high {
-        let (a, b, c) = (values[low], values[(low + high) / 2], values[high])
+      var (low, high) = (0, values.count)
+      while true {
+        let (a, b, c) = (values[low], values[(low + high) / 2], values[high - 1])
         let pivot = Swift.max(Swift.min(a, b), Swift.min(Swift.max(a, b), c))
-        var (i, k) = (low, high)
-        while i <= k {
-          while values[i] < pivot { i += 1 }
-          while values[k] > pivot { k -= 1 }
-          if i <= k {
-            values.swapAt(i, k)
-            (i, k) = (i + 1, k - 1)
-          }
+        let equal = values.movingForward(low..<high) { $0 < pivot }
+        if rank < equal {
+          high = equal
+          continue
         }
-        if rank <= k {
-          high = k
-        } else if rank >= i {
-          low = i
-        } else {
-          break
-        }
+        let above = values.movingForward(equal..<high) { $0 == pivot }
+        if rank < above { return pivot }
+        low = above
       }
-      return values[rank]
     }
+  }
+}
+
+extension UnsafeMutableBufferPointer<Double> {
+  /// Moves the numbers of a part that belong below to its beginning; returns where the others begin.
+  fileprivate func movingForward(_ part: Range<Int>, _ belongsBelow: (Double) -> Bool) -> Int {
+    var end = part.lowerBound
+    for position in part {
+      let value = self[position]
+      self[position] = self[end]
+      self[end] = value
+      end += belongsBelow(value) ? 1 : 0
+    }
+    return end
   }
 }

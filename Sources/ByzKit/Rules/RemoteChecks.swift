@@ -30,9 +30,8 @@ extension Combination {
       f >= 0 && f < indices.count && indices.count <= n && indices.allSatisfy { $0 >= 0 && $0 < n }
     case .meanPlusDeviation(_, let correction): correction >= 0 && correction < n
     case .scaled(let factors): factors.count == n
-    case .means(let lists, _):
-      // A byte for each vector of each list.
-      lists.count <= (256 << 20) / n && lists.allSatisfy { $0.allSatisfy { $0 >= 0 && $0 < n } }
+    case .means(let sets, _):
+      sets.n == n && sets.isConsistent
     }
   }
 }

@@ -43,19 +43,18 @@ extension Rule {
 public enum ExtraVector: Sendable {
   /// The zero vector: only for `Measurement/centredGram` and ``Combination/weightedSum(_:)``.
   case zero
-  /// A given vector, of the same shape as the input.
+  /// A given vector of as many numbers as the input's.
   case vector(AnyTensor)
 }
 
 /// A rule that makes one vector out of n, to tolerate f Byzantine ones among them.
-public protocol Aggregator: Rule {
-  /// The rules that run first, in order; none by default. See ``Pipeline``.
-  var preAggregators: [any PreAggregator] { get }
-}
+///
+/// Rules that run before it are not a part of it: see ``Pipeline``.
+public protocol Aggregator: Rule {}
 
 extension Aggregator {
-  /// None.
-  public var preAggregators: [any PreAggregator] { [] }
+  /// The rules that run first, in order.
+  var preAggregators: [any PreAggregator] { (self as? Pipeline)?.preAggregators ?? [] }
 }
 
 /// A rule that makes vectors for another rule out of n vectors.

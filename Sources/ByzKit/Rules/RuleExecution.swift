@@ -72,10 +72,13 @@ struct MeasurementChunks {
   init(_ measurement: Measurement, rows: Rows) {
     let block = Rows.blockColumns
     let blocks = (rows.columns + block - 1) / block
-    // At most 32 parts, fewer where a part is a large matrix: together they stay below 16 MiB or are four.
+    // At most 32 parts, fewer where a part is a large matrix: together they stay below 16 MiB or are four. More of what would not fit a
+    // message otherwise.
     let part = measurement.count(n: rows.count)
     let parts = min(32, max(4, (2 << 20) / part))
-    let length = max(1, (blocks + parts - 1) / parts) * block
+    let most = max(
+      1, OperatorContext.bytesOfSubtask / (rows.count * rows.elementType.byteCount * block))
+    let length = max(1, min(most, (blocks + parts - 1) / parts)) * block
     self.length = length
     ranges = stride(from: 0, to: rows.columns, by: length).map {
       $0..<min($0 + length, rows.columns)
@@ -120,31 +123,20 @@ struct RuleRun {
     }
   }
 
-  private func decide(_ total: Total) throws(AggregationError) -> Combination {
+  private func decide(_ values: [Double]) throws(AggregationError) -> Combination {
     try rule.decide(
       Geometry(
         n: rows.count, elementType: rows.elementType, measurement: rule.measurement,
-        values: total.values))
+        values: values))
   }
 
   /// Measures and decides in the calling thread.
   func decide() throws(AggregationError) -> Combination {
-    var total = Total()
-    if let measurement = rule.measurement {
-      let chunks = MeasurementChunks(measurement, rows: rows)
-      if measurement.isOfSingleRows {
-        // Row by row: memory is read faster along rows than a piece of each at a time.
-        total.values = rows.measure(
-          measurement, columns: 0..<rows.columns, inPartsOf: chunks.length)
-      } else {
-        for chunk in chunks.ranges {
-          rows.measure(measurement, columns: chunk, centredOn: n).withUnsafeBufferPointer {
-            total.add($0)
-          }
-        }
-      }
-    }
-    return try decide(total)
+    guard let measurement = rule.measurement else { return try decide([]) }
+    return try decide(
+      rows.measure(
+        measurement, columns: 0..<rows.columns,
+        inPartsOf: MeasurementChunks(measurement, rows: rows).length, centredOn: n))
   }
 
   /// Measures with the help of the context's workers and decides.
@@ -171,12 +163,13 @@ struct RuleRun {
         }
       }
     }
-    return try decide(total)
+    return try decide(total.values)
   }
 
   /// Whether the caller does the work, of which it has not asked for parts, about as soon as workers that have to be woken.
   private func isSmall(_ combination: Combination?, _ context: OperatorContext) -> Bool {
     guard context.chunkSize == nil else { return false }
+    if context.isCallersOwn { return true }
     let perNumber =
       (rule.measurement?.nanosecondsPerNumber(n: n) ?? 0)
       + (combination?.nanosecondsPerNumber(n: n) ?? Combination.leastNanosecondsPerNumber)
@@ -239,9 +232,19 @@ extension OperatorContext {
     let isElsewhere = pool?.reachesOtherProcesses ?? false
     let count = isElsewhere ? max(1, min(4, share / Self.shareOfSubtask)) : 4
     let wish = chunkSize ?? (columns + count * workers - 1) / (count * workers)
+    let most =
+      isElsewhere ? Self.bytesOfSubtask / (rows.count * rows.elementType.byteCount) : columns
     // No more than there are: a wish near Int.max would overflow.
-    return (max(1, min(wish, columns)) + 63) / 64 * 64
+    return (max(1, min(wish, columns, most)) + 63) / 64 * 64
   }
+
+  /// Whether there is no pool to ask for help, and none is needed.
+  var isCallersOwn: Bool {
+    pool == nil && (options.capability ?? .cpu) == .cpu
+  }
+
+  /// What a subtask that travels reads at most: half of what a message may have, unless limits say otherwise.
+  fileprivate static var bytesOfSubtask: Int { WireLimits().message / 2 }
 
   /// 16 MiB of vectors take a millisecond or more.
   private static var shareOfSubtask: Int { 16 << 20 }

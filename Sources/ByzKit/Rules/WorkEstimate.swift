@@ -22,8 +22,8 @@ extension Combination {
     case .weightedSum, .infinity: Self.leastNanosecondsPerNumber
     case .weightedSumAboutMedian, .median, .trimmedMean, .meanAroundMedian: Self.sorting(n)
     case .scaled, .meanPlusDeviation: 2 * Self.leastNanosecondsPerNumber
-    case .means(let lists, let overlapping):
-      overlapping ? 0.01 * Double(lists.count) : 2 * Self.leastNanosecondsPerNumber
+    case .means(let sets, let overlapping):
+      overlapping ? 0.01 * Double(sets.count) : 2 * Self.leastNanosecondsPerNumber
     }
   }
 

@@ -89,21 +89,25 @@ void byz_squared_norms(byz_type type, byz_rows rows, size_t n, size_t part, size
 void byz_squared_distances_to(byz_type type, byz_rows rows, size_t n, size_t reference, size_t part, size_t begin,
                               size_t end, double *out);
 
-/// out[i·n + k] = Σ_j (x_ij - x_kj)², symmetric. +Inf for a pair with a non-finite row; so is its diagonal entry.
-void byz_squared_distances(byz_type type, byz_rows rows, size_t n, size_t begin,
-                           size_t end, double *out);
+/// out[i·n + k] = Σ_j (x_ij - x_kj)², symmetric. +Inf for a pair with a row that is not finite (or, for doubles, whose own
+/// squares end beyond 1e308 as the pair's do); so is its diagonal entry.
+/// Parts as for byz_squared_norms.
+void byz_squared_distances(byz_type type, byz_rows rows, size_t n, size_t part, size_t begin, size_t end,
+                           double *out);
 
 /// out[i·m + k] = Σ_j (x_ij - c_j)(x_kj - c_j), symmetric, over m ≥ n rows, where c_j is the median of column j over the
 /// first n rows, or 0 where that is not finite. A NULL row is a row of zeros. Entries of a non-finite row are NaN or Inf.
-void byz_centred_gram(byz_type type, byz_rows rows, size_t n, size_t m, size_t begin,
-                      size_t end, double *out);
+/// Parts as for byz_squared_norms.
+void byz_centred_gram(byz_type type, byz_rows rows, size_t n, size_t m, size_t part, size_t begin, size_t end,
+                      double *out);
 
 // MARK: - Many rows out (geometry.inc)
 
-/// outs[k][j] = the mean of the rows i with members[k·n + i] != 0, summed in a fixed order; rows outside a set are not read for it.
+/// outs[k][j] = the mean of the rows of set k, summed in a fixed order; rows outside a set are not read for it. Set k has row i if bit
+/// i mod 64 of members[k·⌈n/64⌉ + i / 64] is 1.
 /// `overlapping` says that the sets share most of their rows, which is then used to sum less; the bits are the same.
 /// An empty set gives NaN.
-void byz_subset_means(byz_type type, byz_rows rows, size_t n, const uint8_t *members,
+void byz_subset_means(byz_type type, byz_rows rows, size_t n, const uint64_t *members,
                       size_t m, bool overlapping, size_t begin, size_t end, byz_outputs outs);
 
 /// out[j] = factor·x_j; a factor of 0 gives zeros, whatever the row holds.

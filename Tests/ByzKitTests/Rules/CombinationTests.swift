@@ -1,4 +1,5 @@
 import ByzKit
+import ByzRuntime
 import Testing
 
 /// A rule that decides what it is told.
@@ -27,6 +28,22 @@ struct CombinationTests {
       _ = try Dictated(combination: .median(lower: true), extraVector: .zero).aggregate(
         Self.vectors)
     }
+  }
+}
+
+@Suite("Sets of vectors")
+struct MemberSetsTests {
+  @Test("hold what they were given, and take a bit for each vector when they travel")
+  func members() throws {
+    let lists = [[], [0, 63, 64, 129], Array(0..<130)]
+    let sets = MemberSets(lists, of: 130)
+    #expect((0..<3).map { sets.members(of: $0) } == lists)
+    let thousands = Combination.means(of: MemberSets(count: 4000, of: 4000), overlapping: true)
+    var encoder = WireEncoder()
+    let value = try encoder.encode(thousands)
+    let decoder = WireDecoder(segments: [])
+    #expect(try decoder.decode(Combination.self, from: value) == thousands)
+    #expect(value.serialized().count < 3 << 20)
   }
 }
 

@@ -27,4 +27,22 @@ struct FarVectorTests {
       #expect(result.allSatisfy { abs($0) < 10 * spread }, "\(rule.name): \(result)")
     }
   }
+
+  @Test("two that are nearly equal do not hide a nearer one from CAF")
+  func nearlyEqualFar() throws {
+    let honest = [0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3]
+    let result = try CAF(f: 3).aggregate((honest + [1e4, 1e11, 1e11 + 1e-3]).map { Tensor([$0]) })
+    #expect(abs(result.elements[0]) < 0.3)
+  }
+
+  @Test("count as not finite beyond the squares of double precision, whatever a rule measures")
+  func beyondSquares() throws {
+    let vectors: [Tensor<Double>] = [[1e200], [-1e200], [0]]
+    for rule in [MDA(f: 1), MoNNA(f: 1, reference: 2), CGE(f: 1)] as [any Aggregator] {
+      #expect(throws: AggregationError.tooManyNonFinite(count: 2, allowed: 1), "\(rule.name)") {
+        try rule.aggregate(vectors)
+      }
+    }
+    #expect(try MDA(f: 1).aggregate([[1e200], [2], [0]] as [Tensor<Double>]).elements == [1])
+  }
 }

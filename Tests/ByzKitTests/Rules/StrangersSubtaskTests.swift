@@ -11,6 +11,29 @@ struct StrangersSubtaskTests {
     var range: Range<Int>
   }
 
+  /// As `Combine` with means of sets travels.
+  private struct CombineMeans: Codable {
+    struct Combination: Codable {
+      var means: Means
+    }
+    struct Means: Codable {
+      var of: Sets
+      var overlapping = true
+    }
+    struct Sets: Codable {
+      var n: Int
+      var count: Int
+      var words: [UInt64]
+    }
+
+    var combination: Combination
+    var range = 0..<1
+
+    init(n: Int, count: Int, words: [UInt64]) {
+      combination = Combination(means: Means(of: Sets(n: n, count: count, words: words)))
+    }
+  }
+
   private struct Measure: Codable {
     var measurement = Measurement.centredGram
     var chunks: [Range<Int>]
@@ -111,10 +134,22 @@ struct StrangersSubtaskTests {
         named: "CombineSubtask", columns: 1, rows: 2, outputs: 1, areSent: true)
       #expect(answer.kind == kind)
     }
-    for (count, kind) in [(100, Message.Kind.reply), (65_536, .failure)] {
-      let lists = [[Int]](repeating: [], count: count)
+    for (means, kind) in [
+      (CombineMeans(n: 2, count: 2, words: [3, 1]), Message.Kind.reply),
+      (CombineMeans(n: 2, count: 2, words: [3, 4]), .failure),
+      (CombineMeans(n: 2, count: 2, words: [3]), .failure),
+      (CombineMeans(n: 3, count: 2, words: [3, 1]), .failure),
+      (CombineMeans(n: 2, count: .max, words: [3, 1]), .failure),
+      (CombineMeans(n: -2, count: 2, words: []), .failure),
+    ] {
       let answer = try await answer(
-        to: Combine(combination: .means(of: lists, overlapping: false), range: 0..<1),
+        to: means, named: "CombineSubtask", columns: 1, rows: 2, outputs: 2, areSent: true)
+      #expect(answer.kind == kind)
+    }
+    for (count, kind) in [(100, Message.Kind.reply), (65_536, .failure)] {
+      let sets = MemberSets(count: count, of: 1)
+      let answer = try await answer(
+        to: Combine(combination: .means(of: sets, overlapping: false), range: 0..<1),
         named: "CombineSubtask", columns: 1, rows: 1, outputs: count, areSent: true)
       #expect(answer.kind == kind)
     }
