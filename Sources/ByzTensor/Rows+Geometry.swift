@@ -15,30 +15,31 @@ extension Rows {
     let size = measurement.count(n: count)
     return [Double](unsafeUninitializedCapacity: size) { out, initialized in
       measure(
-        measurement, columns: range, inPartsOf: part, centredOn: centred, into: out.baseAddress!)
+        measurement, columns: range, inPartsOf: part, areApart: false, centredOn: centred,
+        into: out.baseAddress!)
       initialized = size
     }
   }
 
-  /// What each of these ranges of columns contributes, one row for each.
-  package func measure(
-    _ measurement: Measurement, columns ranges: [Range<Int>], centredOn centred: Int
+  /// What each `part` columns of the range contribute, one row for each; the last part may be shorter.
+  package func measureParts(
+    _ measurement: Measurement, columns range: Range<Int>, of part: Int, centredOn centred: Int
   ) throws(TensorError) -> Tensor<Double> {
+    precondition(part > 0 && !range.isEmpty)
     let size = measurement.count(n: count)
-    let storage = TensorStorage(byteCount: ranges.count * size * MemoryLayout<Double>.stride)
-    let out = storage.address.bindMemory(to: Double.self, capacity: ranges.count * size)
-    for (index, range) in ranges.enumerated() {
-      measure(
-        measurement, columns: range, inPartsOf: nil, centredOn: centred, into: out + index * size)
-    }
+    let parts = (range.count - 1) / part + 1
+    let storage = TensorStorage(byteCount: parts * size * MemoryLayout<Double>.stride)
+    measure(
+      measurement, columns: range, inPartsOf: part, areApart: true, centredOn: centred,
+      into: storage.address.bindMemory(to: Double.self, capacity: parts * size))
     return try Tensor(
-      shape: [ranges.count, size],
+      shape: [parts, size],
       segment: Segment(storage: storage, offset: 0, byteCount: storage.byteCount))
   }
 
   private func measure(
     _ measurement: Measurement, columns range: Range<Int>, inPartsOf part: Int?,
-    centredOn centred: Int?, into out: UnsafeMutablePointer<Double>
+    areApart: Bool, centredOn centred: Int?, into out: UnsafeMutablePointer<Double>
   ) {
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)
     precondition(range.lowerBound % Self.blockColumns == 0)
@@ -53,13 +54,13 @@ extension Rows {
       let part = part ?? (end / Self.blockColumns + 1) * Self.blockColumns
       precondition(part > 0 && part % Self.blockColumns == 0)
       switch measurement {
-      case .norms: byz_squared_norms(type, base, count, part, begin, end, out)
+      case .norms: byz_squared_norms(type, base, count, part, areApart, begin, end, out)
       case .distancesTo(let reference):
         precondition(reference >= 0 && reference < count)
-        byz_squared_distances_to(type, base, count, reference, part, begin, end, out)
-      case .distances: byz_squared_distances(type, base, count, part, begin, end, out)
+        byz_squared_distances_to(type, base, count, reference, part, areApart, begin, end, out)
+      case .distances: byz_squared_distances(type, base, count, part, areApart, begin, end, out)
       case .centredGram:
-        byz_centred_gram(type, base, centred ?? count, count, part, begin, end, out)
+        byz_centred_gram(type, base, centred ?? count, count, part, areApart, begin, end, out)
       }
     }
   }

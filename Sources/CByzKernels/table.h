@@ -19,15 +19,19 @@
     (byz_rows rows, size_t n, double factor, size_t correction, size_t begin, size_t end,         \
      void *out),                                                                                            \
     (rows, n, factor, correction, begin, end, out))                                                         \
-  X(squared_norms, (byz_rows rows, size_t n, size_t part, size_t begin, size_t end, double *out),           \
-    (rows, n, part, begin, end, out))                                                                       \
+  X(squared_norms,                                                                                          \
+    (byz_rows rows, size_t n, size_t part, bool apart, size_t begin, size_t end, double *out),              \
+    (rows, n, part, apart, begin, end, out))                                                                \
   X(squared_distances_to,                                                                                   \
-    (byz_rows rows, size_t n, size_t reference, size_t part, size_t begin, size_t end, double *out),        \
-    (rows, n, reference, part, begin, end, out))                                                            \
-  X(squared_distances, (byz_rows rows, size_t n, size_t part, size_t begin, size_t end, double *out),       \
-    (rows, n, part, begin, end, out))                                                                       \
-  X(centred_gram, (byz_rows rows, size_t n, size_t m, size_t part, size_t begin, size_t end, double *out),  \
-    (rows, n, m, part, begin, end, out))                                                                    \
+    (byz_rows rows, size_t n, size_t reference, size_t part, bool apart, size_t begin, size_t end,          \
+     double *out),                                                                                          \
+    (rows, n, reference, part, apart, begin, end, out))                                                     \
+  X(squared_distances,                                                                                      \
+    (byz_rows rows, size_t n, size_t part, bool apart, size_t begin, size_t end, double *out),              \
+    (rows, n, part, apart, begin, end, out))                                                                \
+  X(centred_gram,                                                                                           \
+    (byz_rows rows, size_t n, size_t m, size_t part, bool apart, size_t begin, size_t end, double *out),    \
+    (rows, n, m, part, apart, begin, end, out))                                                             \
   X(subset_means,                                                                                           \
     (byz_rows rows, size_t n, const uint64_t *members, size_t m, bool overlapping, size_t begin,   \
      size_t end, byz_outputs outs),                                                                        \

@@ -115,6 +115,32 @@ struct GeometryKernelTests {
     #expect(sum.0 == sample.norms(inPartsOf: part))
     #expect(sum.1 == sample.distances(inPartsOf: part))
     #expect(sum.2 == sample.gram(inPartsOf: part))
+    expectPartsApart(sample, part)
+  }
+
+  /// What is kept apart in one call is what calls for each part give.
+  private func expectPartsApart(_ sample: Sample<Float>, _ part: Int) {
+    let (n, d) = (sample.n, sample.d)
+    let ranges = stride(from: 0, to: d, by: part).map { $0..<min($0 + part, d) }
+    let norms: [Double] = sample.inEveryVariant(of: ranges.count * n) {
+      byz_squared_norms($0, $1, n, part, true, $2.lowerBound, $2.upperBound, $3)
+    }
+    #expect(norms == ranges.flatMap { sample.norms($0, inPartsOf: part) })
+    let toFirst: [Double] = sample.inEveryVariant(of: ranges.count * n) {
+      byz_squared_distances_to($0, $1, n, 0, part, true, $2.lowerBound, $2.upperBound, $3)
+    }
+    let distances: [Double] = sample.inEveryVariant(of: ranges.count * n * n) {
+      byz_squared_distances($0, $1, n, part, true, $2.lowerBound, $2.upperBound, $3)
+    }
+    #expect(distances == ranges.flatMap { sample.distances($0, inPartsOf: part) })
+    #expect(
+      toFirst == stride(from: 0, to: distances.count, by: n * n).flatMap { distances[$0..<$0 + n] })
+    let m = n + 2
+    let gram: [Double] = sample.inEveryVariant(of: ranges.count * m * m) {
+      byz_centred_gram(
+        $0, $1 + [nil, $1[0]], n, m, part, true, $2.lowerBound, $2.upperBound, $3)
+    }
+    #expect(gram == ranges.flatMap { sample.gram($0, inPartsOf: part) })
   }
 
   @Test(
@@ -182,20 +208,21 @@ private struct Sample<T: Element> {
 
   func norms(_ range: Range<Int>? = nil, inPartsOf part: Int = Int(BYZ_BLOCK)) -> [Double] {
     inEveryVariant(of: n, range) {
-      byz_squared_norms($0, $1, n, part, $2.lowerBound, $2.upperBound, $3)
+      byz_squared_norms($0, $1, n, part, false, $2.lowerBound, $2.upperBound, $3)
     }
   }
 
   func distances(_ range: Range<Int>? = nil, inPartsOf part: Int = Int(BYZ_BLOCK)) -> [Double] {
     inEveryVariant(of: n * n, range) {
-      byz_squared_distances($0, $1, n, part, $2.lowerBound, $2.upperBound, $3)
+      byz_squared_distances($0, $1, n, part, false, $2.lowerBound, $2.upperBound, $3)
     }
   }
 
   /// Over the n rows, a row of zeros and row 0 again.
   func gram(_ range: Range<Int>? = nil, inPartsOf part: Int = Int(BYZ_BLOCK)) -> [Double] {
     inEveryVariant(of: (n + 2) * (n + 2), range) {
-      byz_centred_gram($0, $1 + [nil, $1[0]], n, n + 2, part, $2.lowerBound, $2.upperBound, $3)
+      byz_centred_gram(
+        $0, $1 + [nil, $1[0]], n, n + 2, part, false, $2.lowerBound, $2.upperBound, $3)
     }
   }
 

@@ -1,40 +1,34 @@
 // How a rule runs: measure, decide, combine. One definition; the direct call does the subtasks in order, a pool deals them out.
 
-/// Measures some chunks of columns; one row of numbers for each.
+/// Measures some columns in parts; one row of numbers for each part.
 struct MeasureSubtask: FootprintSubtask {
   let measurement: Measurement
-  let chunks: [Range<Int>]
+  let range: Range<Int>
+  /// The columns of each part but the last.
+  let part: Int
   /// The number of rows that take part in the centre.
   let centred: Int
 
-  var columns: Range<Int>? {
-    guard let first = chunks.first, let last = chunks.last else { return nil }
-    return first.lowerBound..<max(first.upperBound, last.upperBound)
-  }
+  var columns: Range<Int>? { range }
+  var partCount: Int { (range.count - 1) / part + 1 }
 
   func moved() -> MeasureSubtask {
-    let start = columns?.lowerBound ?? 0
-    return MeasureSubtask(
-      measurement: measurement,
-      chunks: chunks.map { $0.lowerBound - start..<$0.upperBound - start }, centred: centred)
+    MeasureSubtask(measurement: measurement, range: 0..<range.count, part: part, centred: centred)
   }
 
   func check(_ operands: Operands, limits: WireLimits) throws {
-    guard let rows = operands.rows,
-      zip(chunks, chunks.dropFirst()).allSatisfy({ $0.upperBound <= $1.lowerBound }),
-      chunks.allSatisfy({
-        $0.lowerBound >= 0 && $0.upperBound <= rows.columns
-          && $0.lowerBound % Rows.blockColumns == 0
-      }),
+    guard let rows = operands.rows, !range.isEmpty, range.lowerBound >= 0,
+      range.upperBound <= rows.columns, range.lowerBound % Rows.blockColumns == 0,
+      part > 0, part % Rows.blockColumns == 0,
       measurement.fits(rows: rows.count, centred: centred, hasZeros: rows.pointers.contains(nil)),
       // What comes out travels in one message.
-      chunks.count * measurement.count(n: rows.count) <= limits.message / 8
+      partCount <= limits.message / 8 / measurement.count(n: rows.count)
     else { throw AggregationError.noVectors }
   }
 
   func run(_ operands: Operands) throws -> Tensor<Double> {
     guard let rows = operands.rows else { throw AggregationError.noVectors }
-    return try rows.measure(measurement, columns: chunks, centredOn: centred)
+    return try rows.measureParts(measurement, columns: range, of: part, centredOn: centred)
   }
 }
 
@@ -63,26 +57,18 @@ struct CombineSubtask: FootprintSubtask {
   }
 }
 
-/// Where a measurement is cut. The parts are added in order, so this fixes the bits: it depends on the shape alone.
-struct MeasurementChunks {
-  let ranges: [Range<Int>]
-  /// The columns of each but the last.
-  let length: Int
-
-  init(_ measurement: Measurement, rows: Rows) {
+extension Measurement {
+  /// How many columns each part of it has but the last. The parts are added in order, so this fixes the bits: it depends on the
+  /// shape alone.
+  func partLength(_ rows: Rows) -> Int {
     let block = Rows.blockColumns
     let blocks = (rows.columns + block - 1) / block
     // At most 32 parts, fewer where a part is a large matrix: together they stay below 16 MiB or are four. More of what would not fit a
     // message otherwise.
-    let part = measurement.count(n: rows.count)
-    let parts = min(32, max(4, (2 << 20) / part))
-    let most = max(
-      1, OperatorContext.bytesOfSubtask / (rows.count * rows.elementType.byteCount * block))
-    let length = max(1, min(most, (blocks + parts - 1) / parts)) * block
-    self.length = length
-    ranges = stride(from: 0, to: rows.columns, by: length).map {
-      $0..<min($0 + length, rows.columns)
-    }
+    let parts = min(32, max(4, (2 << 20) / count(n: rows.count)))
+    let rowBytes = rows.count * rows.elementType.byteCount
+    let most = max(1, OperatorContext.bytesOfSubtask / (rowBytes * block))
+    return max(1, min(most, (blocks + parts - 1) / parts)) * block
   }
 }
 
@@ -136,25 +122,24 @@ struct RuleRun {
     return try decide(
       rows.measure(
         measurement, columns: 0..<rows.columns,
-        inPartsOf: MeasurementChunks(measurement, rows: rows).length, centredOn: n))
+        inPartsOf: measurement.partLength(rows), centredOn: n))
   }
 
   /// Measures with the help of the context's workers and decides.
   func decide(in context: OperatorContext) async throws -> Combination {
     guard let measurement = rule.measurement, !isSmall(nil, context) else { return try decide() }
-    let chunks = MeasurementChunks(measurement, rows: rows).ranges
-    let perSubtask = context.columns(perSubtaskOf: rows)
-    let group = max(1, perSubtask / (chunks.first?.count ?? 1))
-    let subtasks = stride(from: 0, to: chunks.count, by: group).map {
+    let part = measurement.partLength(rows)
+    let length = max(1, context.columns(perSubtaskOf: rows) / part) * part
+    let subtasks = stride(from: 0, to: rows.columns, by: length).map {
       MeasureSubtask(
-        measurement: measurement, chunks: Array(chunks[$0..<min($0 + group, chunks.count)]),
-        centred: n)
+        measurement: measurement, range: $0..<min($0 + length, rows.columns), part: part, centred: n
+      )
     }
     let parts = try await context.run(subtasks, operands: Operands(rows: rows))
     var total = Total()
     for (subtask, part) in zip(subtasks, parts) {
       let size = measurement.count(n: rows.count)
-      guard part.shape == [subtask.chunks.count, size] else {
+      guard part.shape == [subtask.partCount, size] else {
         throw RuntimeError(.malformedMessage, "A measurement came back as \(part.shape).")
       }
       part.withUnsafeBufferPointer { numbers in
@@ -166,19 +151,23 @@ struct RuleRun {
     return try decide(total.values)
   }
 
-  /// Whether the caller does the work, of which it has not asked for parts, about as soon as workers that have to be woken.
+  /// Whether the caller measures, or if there is a combination applies it, about as soon as workers that have to be woken; and has not
+  /// asked for parts.
   private func isSmall(_ combination: Combination?, _ context: OperatorContext) -> Bool {
     guard context.chunkSize == nil else { return false }
     if context.isCallersOwn { return true }
-    let perNumber =
-      (rule.measurement?.nanosecondsPerNumber(n: n) ?? 0)
-      + (combination?.nanosecondsPerNumber(n: n) ?? Combination.leastNanosecondsPerNumber)
     let numbers = Double(rows.count * rows.columns) * Double(rows.elementType.byteCount) / 4
-    return numbers * perNumber < Self.splitThreshold
+    let measuring = numbers * (rule.measurement?.nanosecondsPerNumber(n: n) ?? 0)
+    let combining =
+      numbers * (combination?.nanosecondsPerNumber(n: n) ?? Combination.leastNanosecondsPerNumber)
+    return measuring + combining < Self.splitThreshold
+      || (combination == nil ? measuring : combining) < Self.stepThreshold
   }
 
   /// 2 ms, in nanoseconds: to wake a processor, twice, can take a tenth of it.
   private static let splitThreshold = 2e6
+  /// What one of the two steps takes at least if it is worth to wake processors for.
+  private static let stepThreshold = 4e5
 
   /// The same run on some of its rows.
   func selecting(_ indices: [Int]) -> RuleRun {

@@ -19,7 +19,9 @@ extension Combination {
 
   func nanosecondsPerNumber(n: Int) -> Double {
     switch self {
-    case .weightedSum, .infinity: Self.leastNanosecondsPerNumber
+    case .weightedSum(let weights):
+      Self.leastNanosecondsPerNumber * Double(weights.count { $0 != 0 }) / Double(n)
+    case .infinity: Self.leastNanosecondsPerNumber / Double(n)
     case .weightedSumAboutMedian, .median, .trimmedMean, .meanAroundMedian: Self.sorting(n)
     case .scaled, .meanPlusDeviation: 2 * Self.leastNanosecondsPerNumber
     case .means(let sets, let overlapping):

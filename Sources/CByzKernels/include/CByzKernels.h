@@ -80,25 +80,26 @@ void byz_mean_plus_deviation(byz_type type, byz_rows rows, size_t n, double fact
 /// Columns in one block of a geometric sum.
 #define BYZ_BLOCK 2048
 
-/// out[i] = Σ_j x_ij², the sums of `part` columns each, a multiple of BYZ_BLOCK, added in order. Not finite exactly if the row is not finite (or, for doubles, beyond 1e154).
-void byz_squared_norms(byz_type type, byz_rows rows, size_t n, size_t part, size_t begin, size_t end,
+/// out[i] = Σ_j x_ij², the sums of `part` columns each, a multiple of BYZ_BLOCK, added in order; or, if they are to stay apart, the n
+/// numbers of each part after those of the one before. Not finite exactly if the row is not finite (or, for doubles, beyond 1e154).
+void byz_squared_norms(byz_type type, byz_rows rows, size_t n, size_t part, bool apart, size_t begin, size_t end,
                        double *out);
 
 /// out[i] = Σ_j (x_ij - x_rj)² for r = reference, with the bits of byz_squared_distances; +Inf where one of the two is not finite.
 /// Parts as for byz_squared_norms.
-void byz_squared_distances_to(byz_type type, byz_rows rows, size_t n, size_t reference, size_t part, size_t begin,
+void byz_squared_distances_to(byz_type type, byz_rows rows, size_t n, size_t reference, size_t part, bool apart, size_t begin,
                               size_t end, double *out);
 
 /// out[i·n + k] = Σ_j (x_ij - x_kj)², symmetric. +Inf for a pair with a row that is not finite (or, for doubles, whose own
 /// squares end beyond 1e308 as the pair's do); so is its diagonal entry.
 /// Parts as for byz_squared_norms.
-void byz_squared_distances(byz_type type, byz_rows rows, size_t n, size_t part, size_t begin, size_t end,
+void byz_squared_distances(byz_type type, byz_rows rows, size_t n, size_t part, bool apart, size_t begin, size_t end,
                            double *out);
 
 /// out[i·m + k] = Σ_j (x_ij - c_j)(x_kj - c_j), symmetric, over m ≥ n rows, where c_j is the median of column j over the
 /// first n rows, or 0 where that is not finite. A NULL row is a row of zeros. Entries of a non-finite row are NaN or Inf.
 /// Parts as for byz_squared_norms.
-void byz_centred_gram(byz_type type, byz_rows rows, size_t n, size_t m, size_t part, size_t begin, size_t end,
+void byz_centred_gram(byz_type type, byz_rows rows, size_t n, size_t m, size_t part, bool apart, size_t begin, size_t end,
                       double *out);
 
 // MARK: - Many rows out (geometry.inc)

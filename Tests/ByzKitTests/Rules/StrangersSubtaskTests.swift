@@ -36,7 +36,8 @@ struct StrangersSubtaskTests {
 
   private struct Measure: Codable {
     var measurement = Measurement.centredGram
-    var chunks: [Range<Int>]
+    var range: Range<Int>
+    var part: Int
     var centred: Int
   }
 
@@ -102,20 +103,20 @@ struct StrangersSubtaskTests {
     }
   }
 
-  @Test("is refused when its measurements would fill the memory, or repeat")
+  @Test("is refused when its measurements would fill the memory, or lie elsewhere")
   func measure() async throws {
     let few = try await answer(
-      to: Measure(chunks: [0..<2048, 2048..<4096], centred: 3), named: "MeasureSubtask",
+      to: Measure(range: 0..<4096, part: 2048, centred: 3), named: "MeasureSubtask",
       columns: 4096, rows: 3, outputs: 0)
     #expect(few.kind == .reply && few.segments.map(\.byteCount) == [2 * 9 * 8])
-    for (chunks, rows) in [
-      ([0..<2048], 1 << 15), ([Range<Int>](repeating: 0..<2048, count: 3), 3),
-      ([2048..<4096, 0..<2048], 3),
+    for (range, part, rows) in [
+      (0..<2048, 2048, 1 << 15), (0..<0, 2048, 3), (0..<4097, 2048, 3), (1..<4096, 2048, 3),
+      (0..<4096, 0, 3), (0..<4096, -2048, 3), (0..<4096, 1000, 3),
     ] {
       let answer = try await answer(
-        to: Measure(chunks: chunks, centred: rows), named: "MeasureSubtask", columns: 4096,
-        rows: rows, outputs: 0)
-      #expect(answer.kind == .failure, "\(chunks.count) of \(rows)")
+        to: Measure(range: range, part: part, centred: rows), named: "MeasureSubtask",
+        columns: 4096, rows: rows, outputs: 0)
+      #expect(answer.kind == .failure, "\(range), \(part)")
     }
   }
 
@@ -123,7 +124,8 @@ struct StrangersSubtaskTests {
     "is refused on rows without end, with lists without end, and with more rows than a message has")
   func endless() async throws {
     let rows = try await answer(
-      to: Measure(chunks: [0..<1 << 60], centred: 1), named: "MeasureSubtask", columns: 1 << 60,
+      to: Measure(range: 0..<1 << 60, part: 2048, centred: 1), named: "MeasureSubtask",
+      columns: 1 << 60,
       rows: 1, outputs: 0)
     #expect(rows.kind == .failure)
     for (indices, kind) in [
