@@ -84,6 +84,23 @@ public final class OutputFile {
     try mapping.withUnsafeMutableBytes(body)
   }
 
+  /// Writes bytes to where they would be in the mapping. The system copies them faster than it gives a process its file's new pages, one
+  /// fault at a time, to write them itself.
+  func write(_ bytes: UnsafeRawBufferPointer, at address: UnsafeMutableRawPointer) {
+    guard let start = mapping.region.baseAddress else { return }
+    var rest = bytes
+    while rest.count > 0, let source = rest.baseAddress {
+      let done = bytes.count - rest.count
+      let count = pwrite(descriptor, source, rest.count, off_t(address + done - start))
+      if count < 0, errno == EINTR { continue }
+      // Whatever is wrong with the file, the mapping says it in the way that it says everything.
+      guard count > 0 else {
+        return (address + done).copyMemory(from: source, byteCount: rest.count)
+      }
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+  }
+
   /// Puts the file at its path, in place of what was there, after waiting until its bytes would
   /// survive a loss of power, and waits until the path would too. After such a loss the path holds
   /// this file or, if the call had not returned, perhaps the one before: always a whole one.

@@ -101,6 +101,47 @@ package struct OutputRows: @unchecked Sendable {
     (self.pointers, self.owners) = (pointers, owners)
   }
 
+  /// Some of the rows.
+  package func selecting(_ range: Range<Int>) -> OutputRows {
+    OutputRows(
+      elementType: elementType, columns: columns, pointers: Array(pointers[range]),
+      owners: owners.count == pointers.count ? Array(owners[range]) : owners)
+  }
+
+  /// Has `write` write these columns: where they are, or if they are a file's, piece after piece in a buffer. It is told which
+  /// columns, and whether the rows it is given are the buffer's; only those columns of them may be touched.
+  package func fill(
+    columns range: Range<Int>,
+    _ write: (_ out: OutputRows, _ columns: Range<Int>, _ isBuffered: Bool) -> Void
+  ) {
+    let files = owners.map(\.file)
+    let size = elementType.byteCount
+    guard !files.contains(where: { $0 == nil }), files.count == pointers.count,
+      !pointers.contains(nil), pointers.count * range.count * size >= Self.bufferByteCount
+    else { return write(self, range, false) }
+    // Whole pages of each row, as far as the buffer goes.
+    let length = max(4096, Self.bufferByteCount / (pointers.count * size) / 4096 * 4096)
+    let buffer = TensorStorage(byteCount: pointers.count * length * size)
+    for begin in stride(from: range.lowerBound, to: range.upperBound, by: length) {
+      let piece = begin..<min(begin + length, range.upperBound)
+      let places = pointers.indices.map { buffer.address + $0 * length * size }
+      write(
+        OutputRows(
+          elementType: elementType, columns: columns, pointers: places.map { $0 - begin * size },
+          owners: [buffer]),
+        piece, true)
+      for row in pointers.indices {
+        guard let file = files[row], let place = pointers[row] else { continue }
+        file.write(
+          UnsafeRawBufferPointer(start: places[row], count: piece.count * size),
+          at: place + begin * size)
+      }
+    }
+    withExtendedLifetime(self) {}
+  }
+
+  private static var bufferByteCount: Int { 2 << 20 }
+
   /// Writes `value` to these columns of every row.
   package func fill(_ value: Double, columns range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= columns)

@@ -20,6 +20,9 @@ package final class TensorStorage: @unchecked Sendable {
   /// The size of the block if it is our own: what was asked for, or a little more.
   private let blockByteCount: Int
 
+  /// The file whose bytes these are, if it is being written.
+  var file: OutputFile? { owner as? OutputFile }
+
   /// Uninitialised memory of our own, aligned to a cache line; from 4 MiB up to huge pages, which halves the cost of first use. If
   /// it is large, what another tensor has left.
   package init(byteCount: Int) {

@@ -107,13 +107,16 @@ extension Rule {
   /// One pass of the rule, which has been validated: vectors in, vectors out. One that does not change is not copied.
   func apply<Element>(to vectors: [Tensor<Element>]) throws(AggregationError) -> [Tensor<Element>] {
     let run = try RuleRun(self, on: Rows(checking: vectors))
-    guard (self as? any PreAggregator)?.treatsEachVectorAlone == true, run.canRunInParts else {
-      return try run.outputs(of: vectors)
-    }
+    guard treatsVectorsAlone(in: run) else { return try run.outputs(of: vectors) }
     var outputs: [Tensor<Element>] = []
     outputs.reserveCapacity(vectors.count)
     for (range, part) in run.parts { outputs += try part.outputs(of: Array(vectors[range])) }
     return outputs
+  }
+
+  /// Whether the run's vectors may be changed some at a time.
+  func treatsVectorsAlone(in run: RuleRun) -> Bool {
+    (self as? any PreAggregator)?.treatsEachVectorAlone == true && run.canRunInParts
   }
 
   func apply<Element>(

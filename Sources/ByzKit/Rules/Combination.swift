@@ -43,6 +43,12 @@ public enum Combination: Hashable, Codable, Sendable {
   ///
   /// - Parameter isLarge: Whether the rows, with those that they are a part of, are larger than most caches.
   func apply(to rows: Rows, columns: Range<Int>, into out: OutputRows, isLarge: Bool) {
+    out.fill(columns: columns) { out, columns, isBuffered in
+      write(to: out, of: rows, columns: columns, isLarge: isLarge && !isBuffered)
+    }
+  }
+
+  private func write(to out: OutputRows, of rows: Rows, columns: Range<Int>, isLarge: Bool) {
     switch self {
     case .weightedSum(let weights): rows.weightedSum(weights, columns: columns, into: out)
     case .weightedSumAboutMedian(let weights):

@@ -12,6 +12,14 @@ extension Rule {
     in context: OperatorContext
   ) async throws {
     let run = try RuleRun(self, on: Rows(checking: vectors))
+    if context.isCallersOwn, context.chunkSize == nil, treatsVectorsAlone(in: run) {
+      try Task.checkCancellation()
+      let out = OutputRows(&outputs)
+      for (range, part) in run.parts {
+        part.apply(try part.decide(), into: out.selecting(range))
+      }
+      return
+    }
     let combination = try await run.decide(in: context)
     precondition(combination.outputCount == outputs.count)
     try await run.apply(combination, into: OutputRows(&outputs), in: context)
