@@ -140,7 +140,7 @@ package struct OutputRows: @unchecked Sendable {
     withExtendedLifetime(self) {}
   }
 
-  private static var bufferByteCount: Int { 2 << 20 }
+  private static var bufferByteCount: Int { 1 << 20 }
 
   /// Writes `value` to these columns of every row.
   package func fill(_ value: Double, columns range: Range<Int>) {
