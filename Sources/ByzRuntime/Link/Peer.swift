@@ -91,29 +91,43 @@ package final class Peer: Sendable {
   /// - Parameter timeLeft: how long from now the answer is wanted; the other side is told.
   /// - Returns: a reply or a failure message.
   /// - Throws: ``RuntimeError/Code/workerLost`` when the connection ended first, ``RuntimeError/Code/deadlineExceeded``,
-  ///   ``RuntimeError/Code/stopped``; `CancellationError` when it was cancelled before it was sent.
+  ///   ``RuntimeError/Code/stopped``; ``RuntimeError/Code/malformedMessage`` when it exceeds what one message may have;
+  ///   `CancellationError` when it was cancelled before it was sent.
   package func call(
     body: [UInt8], segments: [Segment] = [], timeLeft: Duration? = nil
   ) async throws -> Message {
     try Task.checkCancellation()
+    var message = Message(.call, timeLeft: timeLeft, body: body, segments: segments)
+    try check(message)
     try await link.waitUntilWritable()
     let (id, epoch) = shell.withLock { shell in
       shell.nextCall += 1
       return (shell.nextCall, shell.state.peerEpoch)
     }
-    return try await withTaskCancellationHandler {
+    (message.call, message.epoch) = (id, epoch)
+    return try await withTaskCancellationHandler { [message] in
       try await withCheckedThrowingContinuation { continuation in
         handle(.call(id, timeLeft: timeLeft)) { $0.calls[id] = continuation }
         // Refused: what was not begun here must not begin there.
         guard shell.withLock({ $0.calls[id] != nil }) else { return }
-        link.send(
-          Message(
-            .call, epoch: epoch, call: id, timeLeft: timeLeft, body: body, segments: segments))
+        link.send(message)
         handle(.sent(id))
         if Task.isCancelled { handle(.cancelled(id)) }
       }
     } onCancel: {
       handle(.cancelled(id))
+    }
+  }
+
+  /// Refuses a call that would end the connection when it arrives, or that no message holds.
+  private func check(_ call: Message) throws(RuntimeError) {
+    do {
+      try Frame.check(call, limits: link.limits)
+    } catch {
+      throw RuntimeError(
+        error.code,
+        "A call to \(link.peerName) does not fit into one message: make it with fewer or smaller values. \(error.message)"
+      )
     }
   }
 

@@ -73,6 +73,10 @@ package enum Frame {
       throw .tooMuch(
         message.segments.count, "segments", limit: Int(UInt16.max), "the format allows")
     }
+    guard message.body.count <= Int(UInt32.max) else {
+      throw .tooMuch(
+        message.body.count, "bytes of body", limit: Int(UInt32.max), "the format allows")
+    }
     var size = FrameSize()
     try size.add(
       segmentCount: message.segments.count, bodyByteCount: message.body.count, limits: limits)

@@ -1,4 +1,5 @@
 import ByzRuntime
+import ByzTensor
 import Testing
 
 /// Does nothing, with whatever it is given to write to.
@@ -10,10 +11,10 @@ struct Idle: Subtask {
 struct PeerLimitTests {
   private static let registry = Registry(actors: [Calculator.self], subtasks: [Idle.self])
 
-  /// What comes of calls that one peer makes, one after another.
-  private func codes(
-    of services: [WireValue], _ change: (inout WireLimits) -> Void
-  ) async throws -> [RuntimeError.Code?] {
+  /// Hands `body` a peer that is connected to a worker.
+  private func withClient(
+    _ change: (inout WireLimits) -> Void, _ body: (Peer) async throws -> Void
+  ) async throws {
     var limits = WireLimits()
     change(&limits)
     let (a, b) = MemoryLink.pair(limits: limits)
@@ -24,18 +25,27 @@ struct PeerLimitTests {
       link: a, hello: ByzActorSystem(registry: Self.registry).hello(namesBLAS: false))
     server.begin()
     try await client.open()
-    var codes: [RuntimeError.Code?] = []
-    for service in services {
-      let answer = try await client.call(body: service.serialized())
-      do {
-        _ = try answer.result(registry: Self.registry, limits: WireLimits())
-        codes.append(nil)
-      } catch {
-        codes.append((error as? RuntimeError)?.code)
-      }
-    }
+    try await body(client)
     await client.close()
     await host.connectionEnded()
+  }
+
+  /// What comes of calls that one peer makes, one after another.
+  private func codes(
+    of services: [WireValue], _ change: (inout WireLimits) -> Void
+  ) async throws -> [RuntimeError.Code?] {
+    var codes: [RuntimeError.Code?] = []
+    try await withClient(change) { client in
+      for service in services {
+        let answer = try await client.call(body: service.serialized())
+        do {
+          _ = try answer.result(registry: Self.registry, limits: WireLimits())
+          codes.append(nil)
+        } catch {
+          codes.append((error as? RuntimeError)?.code)
+        }
+      }
+    }
     return codes
   }
 
@@ -101,6 +111,37 @@ struct PeerLimitTests {
     // And no more of them than a message may have.
     let few = try await self.codes(of: [idle(1)]) { $0.segments = 1 }
     #expect(few == [.limitExceeded])
+  }
+
+  @Test("calls that one message holds; another is refused where it is made, and is not sent")
+  func calls() async throws {
+    let echo = keep("a", index: 0).serialized()
+    let cases: [(WireLimits, body: Int, segments: Int, name: String)] = [
+      (WireLimits(), 100, 8193, "WireLimits.segments, 8192"),
+      (endless, 100, 65_536, "65536 segments, more than the format allows, 65535"),
+      (WireLimits(), (16 << 20) + 1, 0, "WireLimits.body, 16777216"),
+      (endless, 1 << 32, 0, "4294967296 bytes of body, more than the format allows, 4294967295"),
+    ]
+    for (limits, byteCount, count, name) in cases {
+      try await withClient({ $0 = limits }) { (client) async throws -> Void in
+        // Memory that nobody touches.
+        let body = [UInt8](unsafeUninitializedCapacity: byteCount) { $1 = byteCount }
+        let segment = Segment(storage: TensorStorage(byteCount: 0), offset: 0, byteCount: 0)
+        let error = await #expect(throws: RuntimeError.self) {
+          try await client.call(body: body, segments: Array(repeating: segment, count: count))
+        }
+        #expect(error?.code == .malformedMessage)
+        #expect(error?.message.contains(name) == true, "\(String(describing: error))")
+        #expect(try await client.call(body: echo).kind == .reply)
+      }
+    }
+  }
+
+  /// Whatever the format allows.
+  private var endless: WireLimits {
+    var limits = WireLimits()
+    (limits.body, limits.message, limits.segments) = (.max, .max, .max)
+    return limits
   }
 }
 
