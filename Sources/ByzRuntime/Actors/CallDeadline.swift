@@ -1,9 +1,9 @@
 /// How long calls may take: a deadline belongs to a task and what it calls, also in other processes.
-enum CallDeadline {
+package enum CallDeadline {
   @TaskLocal static var current: ContinuousClock.Instant?
 
   /// What is left of it; nil for no limit.
-  static var timeLeft: Duration? { current.map { $0 - .now } }
+  package static var timeLeft: Duration? { current.map { $0 - .now } }
 }
 
 /// Runs `body` with a limit: when the time is over its task is cancelled, and calls of actors it waits for end, wherever they run.
