@@ -55,8 +55,10 @@ struct ActorPlaceTests {
   private func withClerk(
     at place: Place, _ body: (Clerk, ByzActorSystem) async throws -> Void
   ) async throws {
-    try await place.run { system, backend in
-      try await body(try await system.spawn(Clerk.self, 0, on: backend), system)
+    try await place.withBackend { (backend) async throws -> Void in
+      try await withActorSystem(PlaceWorker.registry) { (system) async throws -> Void in
+        try await body(try await system.spawn(Clerk.self, 0, on: backend), system)
+      }
     }
   }
 

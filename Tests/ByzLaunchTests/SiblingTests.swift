@@ -10,11 +10,24 @@ import Testing
 distributed actor Postman: RemoteActor {
   typealias ActorSystem = ByzActorSystem
   private var inbox: Mailbox<String>?
+  private let deliveries = AsyncStream.makeStream(of: Int.self)
+  /// How many letters of this postman are in their mailboxes.
+  private var count = 0
 
   init(_ arguments: Int, actorSystem: ByzActorSystem) { self.actorSystem = actorSystem }
 
   distributed func deliver(_ values: [String], to address: MailboxAddress) async throws {
-    for value in values { try await actorSystem.send(value, to: address) }
+    for value in values {
+      try await actorSystem.send(value, to: address)
+      count += 1
+      deliveries.continuation.yield(count)
+    }
+  }
+
+  /// How many letters of this postman are in their mailboxes, and before that waits until so many are.
+  distributed func delivered(atLeast least: Int) async -> Int {
+    if count < least { for await count in deliveries.stream where count >= least { break } }
+    return count
   }
 
   /// Loses the connection to a process as a network would; whether there was one.
