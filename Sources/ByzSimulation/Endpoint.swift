@@ -126,7 +126,7 @@ extension Endpoint {
 
   private func carryOut(_ directive: PeerState.Directive) {
     switch directive {
-    case .send(let message):
+    case .send(let message), .sendAtOnce(let message):
       cable.send(message, from: side)
       if message.kind == .reply || message.kind == .failure { handle(.sentAnswer) }
     case .authenticated: break

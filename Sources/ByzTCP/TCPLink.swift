@@ -60,6 +60,8 @@ package final class TCPLink: Link {
     if fetch { eventLoop.execute { self.handler.value.write() } }
   }
 
+  package var isFull: Bool { state.withLock { $0.queuedByteCount >= Self.highWaterMark } }
+
   package func waitUntilWritable() async throws {
     let writer = try state.withLock { state -> Int? in
       if try isWritable(state) { return nil }

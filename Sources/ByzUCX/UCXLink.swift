@@ -103,6 +103,8 @@ package final class UCXLink: Link {
     if isAsleep { post() }
   }
 
+  package var isFull: Bool { state.withLock { $0.queuedBytes >= Self.highWaterMark } }
+
   package func waitUntilWritable() async throws {
     try Task.checkCancellation()
     let number = state.withLock { state in

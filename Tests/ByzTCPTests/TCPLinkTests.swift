@@ -67,9 +67,11 @@ struct TCPLinkTests {
       let segment = Segment.pattern(1 << 20)
       let count = 40
       try await client.link.waitUntilWritable()
+      #expect(!client.link.isFull)
       for call in 0..<count {
         client.link.send(Message(.call, call: UInt64(call), segments: [segment]))
       }
+      #expect(client.link.isFull)
       let waiting = Task { try await client.link.waitUntilWritable() }
       waiting.cancel()
       await #expect(throws: CancellationError.self) { try await waiting.value }
@@ -80,6 +82,7 @@ struct TCPLinkTests {
       let drained = Task { try await client.link.waitUntilWritable() }
       server.start(inbox)
       try await drained.value
+      #expect(!client.link.isFull)
       for call in 0..<count {
         let message = try await inbox.message()
         #expect(message.call == UInt64(call) && message.segments[0].byteCount == 1 << 20)

@@ -177,8 +177,10 @@ extension UCXTests {
     func waiting() async throws {
       try await withLinks { client, server in
         client.start(Inbox())
+        #expect(!client.isFull)
         // The other side is not started, so that nothing is taken.
         for _ in 0..<4 { client.send(Message(.call, segments: [segment(byteCount: 20 << 20)])) }
+        #expect(client.isFull)
         let cancelled = Task { try await client.waitUntilWritable() }
         let waiting = Task { try await client.waitUntilWritable() }
         cancelled.cancel()

@@ -213,6 +213,7 @@ private final class ObservedLink: Link {
 
   var peerName: String { link.peerName }
   var limits: WireLimits { link.limits }
+  var isFull: Bool { link.isFull }
 
   func start(_ receiver: any LinkReceiver) { link.start(Receiver(receiver, observe)) }
 

@@ -30,6 +30,9 @@ package protocol Link: AnyObject, Sendable {
   /// - Throws: ``RuntimeError/Code/workerLost`` when the link is closed; `CancellationError`.
   func waitUntilWritable() async throws
 
+  /// Whether the link's high-water mark is queued, so that ``waitUntilWritable()`` would wait.
+  var isFull: Bool { get }
+
   /// Ends the connection without sending what is queued. The receiver is told, once. Calling it again does nothing.
   func close(_ reason: RuntimeError)
 
@@ -47,6 +50,9 @@ extension Link {
 
   /// No.
   package func copies(_ segments: [Segment]) -> Bool { false }
+
+  /// No: for links that queue nothing.
+  package var isFull: Bool { false }
 
   /// On the heap.
   package func storage(toSend byteCount: Int) -> TensorStorage {

@@ -212,6 +212,12 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
         self.link.send(message)
         if isAnswer { self.handle(.sentAnswer) }
       }
+    case .sendAtOnce(let message):
+      actions.append {
+        self.link.send(message)
+        if message.kind == .failure { self.handle(.sentAnswer) }
+        self.handle(.sentAtOnce(byteCount: message.byteCount, isFull: self.link.isFull))
+      }
     case .authenticated:
       actions.append { self.link.authenticated() }
     case .opened(let hello):

@@ -22,6 +22,8 @@ package struct PeerState {
     case served(Message)
     /// The message of an answer has been handed to the link.
     case sentAnswer
+    /// What ``Directive/sendAtOnce(_:)`` said has been handed to the link, and whether the link was full.
+    case sentAtOnce(byteCount: Int, isFull: Bool)
     /// Time has passed.
     case ticked
     /// This side begins no more calls, and closes when those it serves and those it made have ended.
@@ -32,6 +34,8 @@ package struct PeerState {
 
   package enum Directive: Sendable {
     case send(Message)
+    /// Send what answers the other side without having waited for room, and say what came of it.
+    case sendAtOnce(Message)
     /// The other side has proved who it is, as far as it must.
     case authenticated
     /// Both sides have said hello: calls may begin.
@@ -61,6 +65,9 @@ package struct PeerState {
   /// How long after its deadline a call still waits for the other side's own answer about it.
   package static let grace: Duration = .milliseconds(100)
 
+  /// How many bytes of answers that wait for no room a full link takes: about as much as fills it.
+  package static let mostUnread = 8 << 20
+
   private let hello: Hello
   private let helloBody: @Sendable (Hello) -> [UInt8]
   private let parseHello: @Sendable ([UInt8]) throws -> Hello
@@ -82,6 +89,8 @@ package struct PeerState {
   private var overdue: Set<UInt64> = []
   private var serving: [UInt64: Time?] = [:]
   private var begun = SeenNumbers()
+  /// The bytes that were sent without waiting for room since the link was last seen not to be full.
+  private var unread = 0
   private var startTime: Time = .zero
   private var lastHeard: Time = .zero
   private var nextPing: Time = .zero
@@ -176,6 +185,14 @@ package struct PeerState {
     case .sentAnswer:
       sent += 1
       return closeIfDrained()
+    case .sentAtOnce(let byteCount, let isFull):
+      unread = isFull ? unread + byteCount : 0
+      guard unread > Self.mostUnread else { return [] }
+      return end(
+        RuntimeError(
+          .limitExceeded,
+          "The other side asks and does not read: \(unread) bytes of short answers wait for it beside what fills the connection."
+        ))
     case .ticked:
       excuse(now)
       return tick(now)
@@ -270,7 +287,7 @@ extension PeerState {
       guard let count = count(in: message.body), count <= received else {
         return end(RuntimeError(.workerLost, "Messages were lost on the way."))
       }
-      return [outgoing(.pong)]
+      return [.sendAtOnce(Message(.pong, epoch: peerEpoch))]
     case .pong: return []
     case .release:
       return []
@@ -306,7 +323,7 @@ extension PeerState {
     )
     var answer = Message.failure(error, registry: Registry())
     (answer.epoch, answer.call) = (peerEpoch, call)
-    return .send(answer)
+    return .sendAtOnce(answer)
   }
 
   /// The eight bytes of a ping.

@@ -47,7 +47,8 @@ struct Outbox: Sendable {
       self = other
     } else {
       precondition(other.sentOfFirst == 0, "Only the front may be half sent.")
-      pieces = Array(pieces[first...] + other.pieces[other.first...])
+      pieces.removeFirst(first)
+      pieces += other.pieces[other.first...]
       first = 0
     }
   }

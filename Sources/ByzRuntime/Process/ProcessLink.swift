@@ -149,6 +149,8 @@ package final class ProcessLink: Link {
     if isFree { write(Outbox(), sent: 0, isBlocked: false) }
   }
 
+  package var isFull: Bool { state.withLock { $0.queuedByteCount >= Self.highWaterMark } }
+
   package func waitUntilWritable() async throws {
     let number = try state.withLock { state -> UInt64? in
       if let reason = state.closeReason { throw reason }

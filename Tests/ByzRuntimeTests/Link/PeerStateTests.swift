@@ -57,7 +57,7 @@ struct PeerStateTests {
     #expect(served(receive(&state, 1)) == [1])
     #expect(served(receive(&state, 2)) == [2])
     let directives = receive(&state, 3)
-    guard directives.count == 1, case .send(let answer) = directives[0] else {
+    guard directives.count == 1, case .sendAtOnce(let answer) = directives[0] else {
       Issue.record("\(directives)")
       return
     }
@@ -68,6 +68,29 @@ struct PeerStateTests {
     #expect(error?.code == .limitExceeded && error?.message.contains("WireLimits.calls") == true)
     _ = state.handle(.served(Message(.reply, call: 1)), at: .zero)
     #expect(served(receive(&state, 4)) == [4])
+  }
+
+  @Test("answers that wait for no room end the connection when a full link has had too many")
+  func unread() {
+    var state = opened(mostCalls: 0)
+    func answer(_ message: Message, isFull: Bool) -> RuntimeError? {
+      guard case .sendAtOnce(let answer)? = state.handle(.received(message), at: .zero).first else {
+        Issue.record("\(message.kind) is not answered")
+        return nil
+      }
+      return closing(
+        state.handle(.sentAtOnce(byteCount: answer.byteCount, isFull: isFull), at: .zero))
+    }
+    let ping = Message(.ping, epoch: 7, body: [UInt8](repeating: 0, count: 8))
+    let most = PeerState.mostUnread / Message(.pong).byteCount
+    // Read now and then, any number.
+    for number in 1...3 * most {
+      #expect(answer(ping, isFull: number % most != 0) == nil)
+    }
+    for _ in 0..<most { #expect(answer(ping, isFull: true) == nil) }
+    let reason = answer(Message(.call, epoch: 7, call: 1), isFull: true)
+    #expect(reason?.code == .limitExceeded)
+    #expect(state.hasEnded)
   }
 
   @Test("nothing but a hello is listened to first")
