@@ -30,6 +30,8 @@ public final class ByzActorSystem: DistributedActorSystem {
   package let host: UInt64
   package let liveness: Liveness
   private let requiresSameBits: Bool
+  /// How long each step of bringing two workers together may take.
+  let introductionLimit: Duration
   /// Where other workers of this host and of others are found; nil in a process that serves nobody who comes.
   let lobby: Lobby?
   let state: Monitor<State>
@@ -66,9 +68,10 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// A system of its own; `withActorSystem` makes one and ends it.
   package init(
     registry: Registry, liveness: Liveness = Liveness(), requiresSameBits: Bool = false,
-    lobby: Lobby? = nil
+    lobby: Lobby? = nil, introductionLimit: Duration = .seconds(10)
   ) {
     self.lobby = lobby
+    self.introductionLimit = introductionLimit
     self.registry = registry
     self.liveness = liveness
     self.requiresSameBits = requiresSameBits

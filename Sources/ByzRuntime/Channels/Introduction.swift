@@ -4,9 +4,6 @@ internal import ByzTensor
 // asks the client, who brings the two together: he gives both a ticket, and one of them the other's address. Nobody connects to an
 // address, or takes in a stranger, that his client has not named. Where it fails the mail goes through the client.
 
-/// How long bringing two workers together may take.
-private let introductionLimit = Duration.seconds(10)
-
 // MARK: - The worker
 
 extension ByzActorSystem {

@@ -1,6 +1,7 @@
 import ByzKit
 import ByzRuntime
 import ByzTensor
+import ByzTestSupport
 import Testing
 
 /// Subtasks of the library's rules that no caller of this library makes, and a stranger may.
@@ -86,6 +87,76 @@ struct StrangersSubtaskTests {
       from: Peer(link: link, hello: hello))
     await host.connectionEnded()
     return answer
+  }
+
+  /// Runs on the thread of a worker's subtasks before and after another one.
+  struct Measuring: Subtask {
+    var begins: Bool
+
+    func run(_ operands: Operands) -> Int {
+      if begins { byz_test_start_measuring() }
+      return begins ? 0 : Int(byz_test_peak_memory())
+    }
+  }
+
+  private struct Gradient: Codable {
+    var node = 0
+    var round = 0
+  }
+
+  @Test(
+    "is refused when it wants a gradient at parameters of another size, before there is memory for one",
+    .enabled(if: byz_test_can_measure_memory()))
+  func gradient() async throws {
+    let data = try Batch(inputs: Tensor<Float>(repeating: 1, shape: [1, 4]), labels: [0])
+    let model = try MultilayerPerceptron(inputs: 4, hidden: [4096, 4096], classes: 2)
+    let node = try HonestNode(
+      name: "stranger's", model: model, data: data, batchSize: 1, key: RandomKey(1))
+    let system = ByzActorSystem(
+      registry: Registry.byzKit.merging(Registry(subtasks: [Measuring.self])))
+    let hello = system.hello(namesBLAS: false)
+    func type(_ name: String) throws -> String {
+      try #require(hello.types.keys.first { $0.hasSuffix(name) })
+    }
+    let host = WorkerHost(system: system, isWorker: true)
+    let peer = Peer(link: MemoryLink.pair().0, hello: hello)
+    func ask(_ service: Service, _ encoder: WireEncoder) async -> Message {
+      await host.serve(
+        Message(.call, body: service.value.serialized(), segments: encoder.segments), from: peer)
+    }
+    func measure(begins: Bool) async throws -> WireValue {
+      var encoder = WireEncoder()
+      let request = WireValue.array([
+        .string(try type("Measuring")), try encoder.encode(Measuring(begins: begins)), .array([]),
+        .array([]), .null, .null,
+      ])
+      return try await ask(.subtask(request), encoder)
+        .result(registry: .byzKit, limits: WireLimits())
+    }
+    var encoder = WireEncoder()
+    let keep = Service.keep(
+      set: 1, index: 0, type: try type("HonestNode"), value: try encoder.encode(node))
+    #expect(await ask(keep, encoder).kind == .reply)
+
+    encoder = WireEncoder()
+    let request = WireValue.array([
+      .string(try type("GradientSubtask")), try encoder.encode(Gradient()),
+      .array([try encoder.encode(AnyTensor(Tensor<Float>([1, 2, 3])))]),
+      .array([.array([.unsigned(1), .unsigned(0)])]), .null,
+      try encoder.encode(Output(columns: 3, count: 1, rows: 0..<1)),
+    ])
+    _ = try await measure(begins: true)
+    let answer = await ask(.subtask(request), encoder)
+    let peak = try await measure(begins: false)
+    #expect(throws: ModelError.wrongParameterCount(expected: model.parameterCount, actual: 3)) {
+      try answer.result(registry: .byzKit, limits: WireLimits())
+    }
+    guard case .int(let byteCount) = peak else {
+      Issue.record("\(peak)")
+      return
+    }
+    #expect(byteCount < 1 << 20)
+    await host.connectionEnded()
   }
 
   @Test("is answered with what it wrote, and refused unless that is all of its rows")

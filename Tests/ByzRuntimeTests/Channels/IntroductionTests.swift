@@ -1,0 +1,134 @@
+import ByzRuntime
+import CByzSystem
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+@Suite("An introduction", .timeLimit(.minutes(1)))
+struct IntroductionTests {
+  private static let registry = Registry(actors: [Postman.self])
+
+  /// Sends mail from one worker to another, which they cannot be connected for.
+  private func expectDetour(_ backend: SiblingBackend, _ otherBackend: SiblingBackend) async throws
+  {
+    let system = ByzActorSystem(
+      registry: Self.registry, introductionLimit: .seconds(1))
+    do {
+      let one = try await system.spawn(Postman.self, 0, on: backend)
+      let other = try await system.spawn(Postman.self, 0, on: otherBackend)
+      let start = ContinuousClock.now
+      try await one.deliver(3, to: try await other.open("in"))
+      // Sooner than the one that asks gives up by itself.
+      #expect(ContinuousClock.now - start < .seconds(9))
+      #expect(try await other.received(3) == ["0", "1", "2"])
+      #expect(system.mailPassedOn == 3)
+    } catch {
+      Issue.record(error)
+    }
+    await system.stop()
+  }
+
+  @Test("ends in time when a worker does not answer, and mail goes another way")
+  func mute() async throws {
+    try await expectDetour(
+      SiblingBackend(Self.registry), SiblingBackend(Self.registry, isMute: true))
+  }
+
+  @Test("ends in time when who is found at a worker's address says half of its hello")
+  func halfHello() async throws {
+    let hosts = [HalfHost(), HalfHost()]
+    try await expectDetour(
+      SiblingBackend(Self.registry, dialing: hosts[0]),
+      SiblingBackend(Self.registry, dialing: hosts[1]))
+    // Each has tried the other's address.
+    for host in hosts { #expect(host.visitorCount == 1) }
+  }
+}
+
+/// Workers of this process whom others of their client can reach, or so they say.
+private struct SiblingBackend: LinkBackend {
+  let name = "sibling"
+  let capabilities: Set<Capability> = [.cpu]
+  let isSameProgram = true
+  let dialAddress: String? = "sibling://here"
+  private let registry: Registry
+  private let isMute: Bool
+  private let host: HalfHost
+
+  /// - Parameters:
+  ///   - isMute: whether it does not answer when it is to be connected.
+  ///   - host: whom it finds where it is told to go.
+  init(_ registry: Registry, isMute: Bool = false, dialing host: HalfHost = HalfHost()) {
+    self.registry = registry
+    self.isMute = isMute
+    self.host = host
+  }
+
+  func openLink(named name: String) async throws -> any Link {
+    let (here, there) = MemoryLink.pair()
+    let (registry, isMute, host) = (registry, isMute, host)
+    // Ends with the link, which whoever opened it closes.
+    Task {
+      if isMute {
+        await MuteServer.serve(there, registry)
+      } else {
+        await serveAsWorker(
+          there, registry: registry, lobby: Lobby { _ in host }, isSameProgram: true)
+      }
+    }
+    return here
+  }
+}
+
+/// A worker that does all it is asked for, but does not answer when it is to be connected.
+private final class MuteServer: CallServer {
+  private let host: WorkerHost
+
+  private init(_ host: WorkerHost) { self.host = host }
+
+  static func serve(_ link: any Link, _ registry: Registry) async {
+    let system = ByzActorSystem(registry: registry)
+    let host = WorkerHost(system: system, isWorker: true)
+    let peer = Peer(link: link, server: MuteServer(host), hello: system.hello(namesBLAS: false))
+    _ = try? await peer.open()
+    _ = await peer.waitUntilEnded()
+    await host.connectionEnded()
+    await system.stop()
+  }
+
+  func executor(for call: Message) -> (any TaskExecutor)? { host.executor(for: call) }
+
+  func serve(_ call: Message, from peer: Peer) async -> Message {
+    let value = try? WireValue(parsing: call.body, limits: WireLimits())
+    if let value, case .join? = try? Service(value) {
+      let never = AsyncStream.makeStream(of: Void.self)
+      for await _ in never.stream {}
+    }
+    return await host.serve(call, from: peer)
+  }
+}
+
+/// Who listens, and says half a hello to who comes.
+private final class HalfHost: LinkBackend {
+  let name = "half"
+  let capabilities: Set<Capability> = [.cpu]
+  let isSameProgram = true
+  private let sockets = Monitor([CInt]())
+
+  deinit { for socket in sockets.withLock({ $0 }) { close(socket) } }
+
+  func openLink(named name: String) async throws -> any Link {
+    var pair: [CInt] = [-1, -1]
+    #expect(byz_socket_pair(&pair) == 0)
+    sockets.withLock { $0.append(pair[1]) }
+    let hello = ByzActorSystem(registry: Registry()).hello(namesBLAS: false)
+    let bytes = Frame.head(of: Message(.hello, epoch: 5, body: Hello.encode(hello)))
+    #expect(write(pair[1], bytes, bytes.count / 2) == bytes.count / 2)
+    return ProcessLink(
+      peerName: "half", socket: pair[0], arena: nil, peerMemory: nil, child: nil)
+  }
+
+  var visitorCount: Int { sockets.withLock { $0.count } }
+}
