@@ -3,13 +3,10 @@
 ///
 /// It counts each vector's conflicts and keeps the counts up to date, so a deletion is one subtraction of a row of numbers.
 struct ConflictSearch: ~Copyable {
-  struct LimitExceeded: Error {}
-
   private let n: Int
   /// How many vectors may be deleted.
   private let budget: Int
-  private let limit: Int
-  private var steps = 0
+  private var steps: SearchSteps
   /// `conflicts[i·n + k]` is 1 if vectors i and k are too far apart, else 0.
   private let conflicts: UnsafeMutablePointer<Int32>
   /// For each level of the search the conflicts that every vector has with others that are left; far below 0 for one that is deleted.
@@ -18,7 +15,7 @@ struct ConflictSearch: ~Copyable {
   init(count n: Int, budget: Int, limit: Int) {
     self.n = n
     self.budget = budget
-    self.limit = limit
+    steps = SearchSteps(limit: limit)
     conflicts = .allocate(capacity: n * n)
     // Each level but the first has deleted one vector more.
     degrees = .allocate(capacity: (budget + 2) * n)
@@ -30,7 +27,7 @@ struct ConflictSearch: ~Copyable {
   }
 
   /// Whether deleting as many vectors as there may be leaves none farther apart than `threshold`; `distances` is n×n.
-  mutating func isCoverable(_ distances: [Double], farther threshold: Double) throws(LimitExceeded)
+  mutating func isCoverable(_ distances: [Double], farther threshold: Double) throws(SearchStop)
     -> Bool
   {
     let start = findConflicts(distances, farther: threshold)
@@ -40,7 +37,7 @@ struct ConflictSearch: ~Copyable {
   /// The lexicographically smallest `count` vectors of which none are farther apart than `threshold`; there are some.
   mutating func firstIndependentSet(
     count: Int, _ distances: [Double], farther threshold: Double
-  ) throws(LimitExceeded) -> [Int] {
+  ) throws(SearchStop) -> [Int] {
     var state = findConflicts(distances, farther: threshold)
     var chosen: [Int] = []
     var left = budget
@@ -119,13 +116,12 @@ struct ConflictSearch: ~Copyable {
     }
   }
 
-  private mutating func isCoverable(_ start: State, budget startBudget: Int) throws(LimitExceeded)
+  private mutating func isCoverable(_ start: State, budget startBudget: Int) throws(SearchStop)
     -> Bool
   {
     var (state, budget) = (start, startBudget)
     while true {
-      steps += 1
-      guard steps <= limit else { throw LimitExceeded() }
+      try steps.take()
       if state.edges == 0 { return true }
       var (most, leaves) = (Int32(0), Int32(0))
       for i in 0..<n {

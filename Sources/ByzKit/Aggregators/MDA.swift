@@ -42,7 +42,7 @@ public struct MDA: Aggregator {
     let distances = geometry.squaredDistances(among: finite)
     var search = ConflictSearch(
       count: finite.count, budget: finite.count - keep, limit: searchLimit)
-    do {
+    do throws(SearchStop) {
       // Bisects the distances: the set's diameter is one of them, or 0 for a single vector.
       var candidates = [0.0]
       for i in finite.indices {
@@ -61,7 +61,7 @@ public struct MDA: Aggregator {
       let chosen = try search.firstIndependentSet(count: keep, distances, farther: diameter)
       return .mean(of: chosen.map { finite[$0] }, n: geometry.n)
     } catch {
-      throw .searchLimitExceeded(rule: name, limit: searchLimit)
+      throw AggregationError(error, rule: name, limit: searchLimit)
     }
   }
 }

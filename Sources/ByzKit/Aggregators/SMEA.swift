@@ -42,10 +42,11 @@ public struct SMEA: Aggregator {
     var search = ScatterSearch(
       geometry.squaredDistances(among: finite), count: finite.count, keep: geometry.n - f,
       limit: searchLimit)
-    guard let chosen = search.run() else {
-      throw .searchLimitExceeded(rule: name, limit: searchLimit)
+    do throws(SearchStop) {
+      return .mean(of: try search.run().map { finite[$0] }, n: geometry.n)
+    } catch {
+      throw AggregationError(error, rule: name, limit: searchLimit)
     }
-    return .mean(of: chosen.map { finite[$0] }, n: geometry.n)
   }
 }
 

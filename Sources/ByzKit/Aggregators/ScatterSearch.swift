@@ -8,11 +8,10 @@
 struct ScatterSearch {
   private let g: Int
   private let keep: Int
-  private let limit: Int
   /// Squared distances, divided by the largest in the first `best`: beside a vector that is far away the squares of all others
   /// would vanish if it set the scale. Its own distances may be infinite, which rules it out.
   private let distances: [Double]
-  private var steps = 0
+  private var steps: SearchSteps
 
   /// A set must stay below this to be better than the best so far.
   private var threshold = Double.infinity
@@ -32,7 +31,7 @@ struct ScatterSearch {
   init(_ distances: [Double], count g: Int, keep: Int, limit: Int) {
     self.g = g
     self.keep = keep
-    self.limit = limit
+    steps = SearchSteps(limit: limit)
     // A good set to begin with prunes most others: the vectors with the nearest neighbours.
     let reach = (0..<g).map { i in
       distances[(i * g)..<((i + 1) * g)].sorted().prefix(keep).reduce(0, +)
@@ -50,14 +49,14 @@ struct ScatterSearch {
 
   private func distance(_ i: Int, _ j: Int) -> Double { distances[i * g + j] }
 
-  /// The set, ascending; nil if the limit was reached.
-  mutating func run() -> [Int]? {
+  /// The set, ascending.
+  mutating func run() throws(SearchStop) -> [Int] {
     if let equal = firstEqualVectors() { return equal }
     // A little above it, so that an equal set with lower indices is still found.
     threshold = topEigenvalue(best) * (1 + 1e-9)
     for first in 0...(g - keep) {
       path[0] = first
-      guard complete(from: 1) else { return nil }
+      try complete(from: 1)
     }
     return best
   }
@@ -71,8 +70,8 @@ struct ScatterSearch {
     return nil
   }
 
-  /// Tries all sets that continue the first `count` vectors of `path`; false if the limit was reached.
-  private mutating func complete(from count: Int) -> Bool {
+  /// Tries all sets that continue the first `count` vectors of `path`.
+  private mutating func complete(from count: Int) throws(SearchStop) {
     if count == keep {
       let eigenvalue = topEigenvalue(path)
       if eigenvalue < threshold {
@@ -81,7 +80,7 @@ struct ScatterSearch {
         version += 1
         made = 0
       }
-      return true
+      return
     }
     var seen = version
     var left = extendRows(by: count - 1)
@@ -90,24 +89,22 @@ struct ScatterSearch {
     while left >= keep - count {
       defer { next += 1 }
       guard pivots[(count - 1) * g + next] > 0 else { continue }
-      steps += 1
-      if steps > limit { return false }
+      try steps.take()
       left -= 1
       path[count] = next
-      guard complete(from: count + 1) else { return false }
+      try complete(from: count + 1)
       if version != seen {
         seen = version
         while made < count {
           // With the lower threshold the path itself may be too wide; whoever shortens it comes here again.
           let k = made
           guard k == 0 || pivots[(k - 1) * g + path[k]] > 0, extendRows(by: k) >= keep - k - 1
-          else { return true }
+          else { return }
           made += 1
         }
         left = (next + 1..<g).count { pivots[(count - 1) * g + $0] > 0 }
       }
     }
-    return true
   }
 
   /// Adds to all rows after it the entry of `path[k]`, or begins the rows if it is the first; returns how many of them can still follow.

@@ -48,6 +48,8 @@ public struct OptimizedAttack: RuleAwareAttack {
   }
 
   /// The gradient that errs most.
+  ///
+  /// - Throws: ``AttackError``, ``AggregationError`` when the rule does not work for so many; `CancellationError`.
   public func craft<Element>(
     honest: [Tensor<Element>], against rule: any Aggregator, f: Int
   ) throws -> Tensor<Element> {
@@ -68,10 +70,10 @@ public struct OptimizedAttack: RuleAwareAttack {
     func error(_ τ: Double) throws -> Double {
       guard τ.isFinite else { return 0 }  // the steps have doubled beyond all numbers
       let sent = try attack(τ).craft(honest: honest)
-      guard let result = try? rule.aggregate(honest + Array(repeating: sent, count: f)) else {
-        return 0
-      }
-      return result.squaredDistance(to: mean).squareRoot()
+      let result = try? rule.aggregate(honest + Array(repeating: sent, count: f))
+      // A rule that has searched in vain for that reason has refused nothing.
+      try Task.checkCancellation()
+      return result?.squaredDistance(to: mean).squareRoot() ?? 0
     }
     var (best, step, used) = (start, delta, 1)
     var bestError = try error(best)

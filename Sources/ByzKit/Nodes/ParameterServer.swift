@@ -112,7 +112,7 @@ public struct ParameterServer: Sendable {
       attackers: byzantine.count, learningRate: optimizer.learningRate.rate(at: roundsDone))
     for (index, node) in byzantine.enumerated() {
       let isAsked = members.contains(honest.count + index)
-      answers.append(isAsked ? Answer(of: node, in: view) : .notAsked)
+      answers.append(isAsked ? try Answer(of: node, in: view) : .notAsked)
     }
     let vectors = answers.compactMap(\.vector)
     let step: RoundReport.Step
@@ -192,7 +192,8 @@ private struct Answer {
     self.failure = failure
   }
 
-  init(of node: ByzantineNode, in view: ByzantineNode.Round) {
+  /// - Throws: `CancellationError`: then the round is, too.
+  init(of node: ByzantineNode, in view: ByzantineNode.Round) throws {
     do {
       let vector = try node.vector(in: view)
       // One liar's wrong shape must not make the rule refuse everyone's.
@@ -201,6 +202,8 @@ private struct Answer {
           expected: view.parameters.count, actual: vector.count)
       }
       self.init(vector: vector)
+    } catch let error as CancellationError {
+      throw error
     } catch {
       self.init(failure: "\(error)")
     }

@@ -112,7 +112,7 @@ public actor DecentralizedNode {
     case .byzantine(let node):
       try await exchange.run(listening: true)
       heard = exchange.decision
-      let (messages, failure) = learner.lies(node, round: round, hearing: heard.vectors)
+      let (messages, failure) = try learner.lies(node, round: round, hearing: heard.vectors)
       step.failure = failure ?? step.failure
       try await exchange.run(sending: messages, listening: false)
       outcome = .lied

@@ -113,18 +113,22 @@ extension Learner {
   /// neighbors.
   ///
   /// Where a lie cannot be made the neighbor gets an empty vector, so that it need not wait.
+  ///
+  /// - Throws: `CancellationError`.
   mutating func lies(
     _ node: ByzantineNode, round: Int, hearing honest: [Tensor<Float>]
-  ) -> (messages: [(to: Int, message: GossipMessage)], failure: String?) {
+  ) throws -> (messages: [(to: Int, message: GossipMessage)], failure: String?) {
     let view = GossipView(
       round: round, honest: honest, shape: parameters.shape,
       rule: participant.aggregator.forRound(round), before: before, after: parameters,
       rate: participant.optimizer.learningRate.rate(at: max(0, optimizerState.step - 1)))
     var failure: String?
-    let messages = outNeighbors.map { neighbor in
+    let messages = try outNeighbors.map { neighbor in
       var vector: Tensor<Float> = []
       do {
         vector = try node.lie(to: neighbor, of: attackers[neighbor] ?? 1, seeing: view)
+      } catch let error as CancellationError {
+        throw error
       } catch {
         failure = "\(error)"
       }

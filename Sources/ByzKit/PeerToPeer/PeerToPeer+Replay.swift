@@ -120,7 +120,7 @@ private struct Replay {
     var step = steps[node] ?? Learner.LocalStep()
     let outcome: GossipReport.Outcome
     if case .byzantine(let liar) = peers.learners[node].participant.role {
-      let (messages, failure) = peers.learners[node].lies(
+      let (messages, failure) = try peers.learners[node].lies(
         liar, round: record.round, hearing: vectors)
       step.failure = failure ?? step.failure
       for (neighbor, message) in messages { send(message, from: node, to: neighbor) }

@@ -111,7 +111,7 @@ private struct VirtualRun {
     let node = record.node
     let outcome: GossipReport.Outcome
     if case .byzantine(let liar) = peers.learners[node].participant.role {
-      let (messages, failure) = peers.learners[node].lies(
+      let (messages, failure) = try peers.learners[node].lies(
         liar, round: record.round, hearing: vectors)
       steps[node].failure = failure ?? steps[node].failure
       send(messages, from: node)

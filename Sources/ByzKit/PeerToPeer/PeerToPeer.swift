@@ -134,7 +134,7 @@ public struct PeerToPeer: Sendable {
       guard case .byzantine(let node) = next[i].participant.role else { continue }
       let (record, vectors) = inboxes[i].endAtOnce()
       var step = stepped[i].step
-      let (messages, failure) = next[i].lies(node, round: record.round, hearing: vectors)
+      let (messages, failure) = try next[i].lies(node, round: record.round, hearing: vectors)
       step.failure = failure ?? step.failure
       for (neighbor, message) in messages { deliver(message, from: i, to: neighbor) }
       reports[i] = next[i].report(step, record, .lied, dropped: dropped[i])

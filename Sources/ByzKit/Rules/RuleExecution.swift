@@ -127,6 +127,14 @@ struct RuleRun {
 
   /// Measures with the help of the context's workers and decides.
   func decide(in context: OperatorContext) async throws -> Combination {
+    do {
+      return try await decision(in: context)
+    } catch AggregationError.cancelled {
+      throw CancellationError()
+    }
+  }
+
+  private func decision(in context: OperatorContext) async throws -> Combination {
     guard let measurement = rule.measurement, !isSmall(nil, context) else { return try decide() }
     let part = measurement.partLength(rows)
     let length = max(1, context.columns(perSubtaskOf: rows) / part) * part
