@@ -225,8 +225,8 @@ let package = Package(
     .testTarget(
       name: "ExampleTests",
       dependencies: [
-        "ByzAuthentication", "ByzKit", "ByzTCP", "ByzUCX", "actor-demo", "ps-mnist", "p2p-mnist",
-        "distributed-mnist", "byzkit-faults",
+        "ByzAuthentication", "ByzKit", "ByzRuntime", "ByzTCP", "ByzUCX", "ExampleSupport",
+        "actor-demo", "ps-mnist", "p2p-mnist", "distributed-mnist", "byzkit-faults",
       ], path: "Tests/ExampleTests", swiftSettings: settings),
   ]
 )
