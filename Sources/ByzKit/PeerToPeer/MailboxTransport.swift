@@ -31,7 +31,8 @@ struct MailboxTransport: GossipTransport {
     return nil
   }
 
-  func close() {}
+  /// A neighbor that goes on, at its own pace, must not wait for room in a mailbox that nobody reads.
+  func close() { inbox.close() }
 
   /// Tells the neighbors that nothing more comes.
   func leave() async {
