@@ -122,11 +122,11 @@ extension Rule {
   func apply<Element>(
     to vectors: [Tensor<Element>], in context: OperatorContext
   ) async throws -> [Tensor<Element>] {
-    if context.isCallersOwn, context.chunkSize == nil {
+    let run = try RuleRun(self, on: Rows(checking: vectors))
+    if context.isCallersOwn, context.chunkSize == nil, treatsVectorsAlone(in: run) {
       try Task.checkCancellation()
       return try apply(to: vectors)
     }
-    let run = try RuleRun(self, on: Rows(checking: vectors))
     let combination = try await run.decide(in: context)
     guard run.rows.count == vectors.count, let (changed, rest) = combination.withoutCopies else {
       var outputs = vectors[0].uninitialized(count: combination.outputCount)

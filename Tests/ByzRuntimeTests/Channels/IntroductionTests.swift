@@ -11,10 +11,11 @@ struct IntroductionTests {
   private static let registry = Registry(actors: [Postman.self])
 
   /// Sends mail from one worker to another, which they cannot be connected for.
-  private func expectDetour(_ backend: SiblingBackend, _ otherBackend: SiblingBackend) async throws
+  private static func expectDetour(_ backend: SiblingBackend, _ otherBackend: SiblingBackend)
+    async throws
   {
     let system = ByzActorSystem(
-      registry: Self.registry, introductionLimit: .seconds(1))
+      registry: registry, introductionLimit: .seconds(1))
     do {
       let one = try await system.spawn(Postman.self, 0, on: backend)
       let other = try await system.spawn(Postman.self, 0, on: otherBackend)
@@ -30,20 +31,26 @@ struct IntroductionTests {
     await system.stop()
   }
 
+  // In processes of their own: beside all other tests a task may wait for its turn longer than an introduction may take.
+
   @Test("ends in time when a worker does not answer, and mail goes another way")
-  func mute() async throws {
-    try await expectDetour(
-      SiblingBackend(Self.registry), SiblingBackend(Self.registry, isMute: true))
+  func mute() async {
+    await #expect(processExitsWith: .success) {
+      try await Self.expectDetour(
+        SiblingBackend(Self.registry), SiblingBackend(Self.registry, isMute: true))
+    }
   }
 
   @Test("ends in time when who is found at a worker's address says half of its hello")
-  func halfHello() async throws {
-    let hosts = [HalfHost(), HalfHost()]
-    try await expectDetour(
-      SiblingBackend(Self.registry, dialing: hosts[0]),
-      SiblingBackend(Self.registry, dialing: hosts[1]))
-    // Each has tried the other's address.
-    for host in hosts { #expect(host.visitorCount == 1) }
+  func halfHello() async {
+    await #expect(processExitsWith: .success) {
+      let hosts = [HalfHost(), HalfHost()]
+      try await Self.expectDetour(
+        SiblingBackend(Self.registry, dialing: hosts[0]),
+        SiblingBackend(Self.registry, dialing: hosts[1]))
+      // Each has tried the other's address.
+      for host in hosts { #expect(host.visitorCount == 1) }
+    }
   }
 }
 
