@@ -112,9 +112,7 @@ extension TrainingPlan {
   ) throws -> RuleSpecification {
     var specification = try RuleSpecification(text)
     let entry = try find(specification.name)
-    for (name, value) in try defaults(entry) {
-      specification.setDefault(name, value, for: entry)
-    }
+    specification.setDefaults(Dictionary(try defaults(entry)) { first, _ in first }, for: entry)
     return specification
   }
 

@@ -73,7 +73,7 @@ struct AttackCommand: AsyncParsableCommand {
       }
       var specification = try RuleSpecification(rule)
       let entry = try Catalog.aggregator(specification.name)
-      specification.setDefault("f", .integer(f), for: entry)
+      specification.setDefaults(["f": .integer(f)], for: entry)
       self.attack = attack
       self.rule = try entry.make(specification.parameters)
       self.f = f

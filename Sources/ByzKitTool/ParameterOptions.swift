@@ -2,7 +2,7 @@ import ArgumentParser
 import ByzKit
 
 /// Parameters of rules as options of their own. Each goes to every rule of the command that has a parameter of this name and is
-/// not given it in `NAME:key=value`.
+/// given neither it nor one that excludes it in `NAME:key=value`.
 struct RuleOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "The number of Byzantine vectors to tolerate.")
   var f: String?
@@ -111,10 +111,7 @@ struct GivenParameters {
     _ entry: CatalogEntry<Product>, _ specification: RuleSpecification
   ) throws -> Product {
     var specification = specification
-    // Those that stand for another come behind it, and go before it.
-    for name in entry.parameters.reversed().map(\.name) {
-      if let value = values[name] { specification.setDefault(name, value, for: entry) }
-    }
+    specification.setDefaults(values, for: entry)
     unused.subtract(entry.parameters.map(\.name))
     do {
       return try entry.make(specification.parameters)

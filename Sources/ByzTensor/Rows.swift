@@ -116,11 +116,14 @@ package struct OutputRows: @unchecked Sendable {
   ) {
     let files = owners.map(\.file)
     let size = elementType.byteCount
+    let page = 4096
+    // Few bytes are not worth it, and of more than a thousand rows the pages would take more memory than caches have.
     guard !files.contains(where: { $0 == nil }), files.count == pointers.count,
-      !pointers.contains(nil), pointers.count * range.count * size >= Self.bufferByteCount
+      !pointers.contains(nil), pointers.count * range.count * size >= 256 << 10,
+      pointers.count * page <= 4 << 20
     else { return write(self, range, false) }
-    // Whole pages of each row, as far as the buffer goes.
-    let length = max(4096, Self.bufferByteCount / (pointers.count * size) / 4096 * 4096)
+    // A MiB, in whole pages of each row.
+    let length = min(range.count, max(1, (1 << 20) / (pointers.count * page)) * page / size)
     let buffer = TensorStorage(byteCount: pointers.count * length * size)
     for begin in stride(from: range.lowerBound, to: range.upperBound, by: length) {
       let piece = begin..<min(begin + length, range.upperBound)
@@ -139,8 +142,6 @@ package struct OutputRows: @unchecked Sendable {
     }
     withExtendedLifetime(self) {}
   }
-
-  private static var bufferByteCount: Int { 1 << 20 }
 
   /// Writes `value` to these columns of every row.
   package func fill(_ value: Double, columns range: Range<Int>) {

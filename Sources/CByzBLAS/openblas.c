@@ -34,7 +34,8 @@ static bool has_avx512(void) {
 
 /// Opens the library with `name` set to `value` for its constructor, which reads the environment
 /// once. The user's own setting wins, and afterwards the environment is as it was: a child process
-/// chooses for itself.
+/// chooses for itself. As with all changes of the environment, no other thread may read it meanwhile: a program that does so
+/// while its first model trains should call this before.
 static void *open_with(const char *name, const char *value, void *(*open)(void)) {
   if (!value || getenv(name)) return open();
   setenv(name, value, 0);

@@ -18,7 +18,10 @@ enum Place: String, CaseIterable, Sendable {
     case .thread: try await body(.thread)
     case .process: try await body(ProcessBackend(running: PlaceWorker.self))
     case .tcp:
-      try await withWorkerServer(registry: PlaceWorker.registry) { server in
+      // Other tests may keep this process's tasks from saying hello for long.
+      var options = TCPListenerOptions()
+      options.handshakeTimeout = .seconds(60)
+      try await withWorkerServer(registry: PlaceWorker.registry, listener: options) { server in
         try await body(.tcp(server.address))
       }
     case .ucx:

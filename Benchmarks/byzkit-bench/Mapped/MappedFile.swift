@@ -53,7 +53,7 @@ struct MappedFile {
     return Double(total) / ((ContinuousClock.now - start) / .seconds(1))
   }
 
-  /// The median of the times on memory and on the mapped file in the page cache, in turns; new memory and mapped outputs.
+  /// The median of the times on memory and on the mapped file in the page cache, in turns; the outputs in memory and in a new file.
   func timesInMemory(_ rule: MappedRule, scratch: URL) async throws -> (
     heap: Double, cached: Double
   ) {
@@ -61,7 +61,7 @@ struct MappedFile {
     let rows = try mapped()
     var (heapTimes, cachedTimes): ([Double], [Double]) = ([], [])
     for round in 0..<6 {
-      // Memory that is touched for the first time, as the output's file is.
+      // Memory that an earlier round has left, while the output's file is new in each.
       var outputs = (0..<rule.outputs(n)).map { _ in Tensor<Float>(shape: [d]) { _ in } }
       let start = ContinuousClock.now
       try await rule.rule.apply(to: heap, into: &outputs, in: OperatorContext())

@@ -30,16 +30,18 @@ public struct RuleSpecification: Hashable, Sendable {
   /// The parameters.
   public var parameters: Parameters { Parameters(values) }
 
-  /// Gives a parameter a value unless it has one already, one that stands for it has, or the entry does not take it.
-  public mutating func setDefault<Product>(
-    _ parameter: String, _ value: ParameterValue, for entry: CatalogEntry<Product>
+  /// Gives parameters values unless they have one already, or another that excludes them has, or the entry does not take them.
+  public mutating func setDefaults<Product>(
+    _ defaults: [String: ParameterValue], for entry: CatalogEntry<Product>
   ) {
-    guard values[parameter] == nil, entry.parameters.contains(where: { $0.name == parameter }),
-      !entry.parameters.contains(where: {
-        $0.alternative == parameter && values[$0.name] != nil
-      })
-    else { return }
-    values[parameter] = value
+    let own = values
+    for parameter in entry.parameters where own[parameter.name] == nil {
+      let excluding = entry.parameters.filter {
+        $0.alternative == parameter.name || $0.name == parameter.alternative
+      }
+      guard excluding.allSatisfy({ own[$0.name] == nil }) else { continue }
+      values[parameter.name] = defaults[parameter.name]
+    }
   }
 }
 

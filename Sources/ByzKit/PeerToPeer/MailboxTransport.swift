@@ -36,7 +36,7 @@ struct MailboxTransport: GossipTransport {
 
   /// Tells the neighbors that nothing more comes.
   func leave() async {
-    // One that is done, or hangs, does not make room.
+    // One that hangs does not make room.
     let mail = mail
     _ = try? await withDeadline(.seconds(5)) { await mail.broadcast(GossipLetter.left(nil)) }
   }

@@ -122,7 +122,7 @@ private final class RemoteNodes: Cluster {
   /// Tells everyone that a node sends nothing more.
   private func announce(_ number: Int, _ addresses: [MailboxAddress]) async {
     let others = addresses.indices.filter { $0 != number }.map { addresses[$0] }
-    // A node that is done has nobody who reads its mail.
+    // A node that hangs reads no mail.
     let system = system
     _ = try? await withDeadline(.seconds(5)) {
       await system.broadcast(GossipLetter.left(number), to: others)

@@ -64,6 +64,7 @@ public enum Combination: Hashable, Codable, Sendable {
       // Memory need not be read only to be overwritten.
       rows.scaled(by: factors, columns: columns, into: out, isStreaming: isLarge)
     case .means(let sets, let overlapping):
+      precondition(sets.n == rows.count && sets.isConsistent, "sets of other vectors")
       rows.subsetMeans(members: sets.words, overlapping: overlapping, columns: columns, into: out)
     }
   }

@@ -95,12 +95,16 @@ extension Sequence where Element == Int {
 }
 
 extension Range<Int> {
-  /// The `count` numbers of smallest key, in ascending order; of equal keys the lower numbers. Takes time in proportion to the range,
+  /// The `count` numbers of smallest key, in ascending order; of equal keys the lower numbers. NaN counts as infinite. Takes time in proportion to the range,
   /// where sorting would take many times as long.
   package func lowestSet(_ count: Int, by key: (Int) -> Double) -> [Int] {
     guard count < self.count else { return Array(self) }
     guard count > 0 else { return [] }
-    let keys = map(key)
+    // What a faulty worker measured may be NaN.
+    let keys = map { position in
+      let key = key(position)
+      return key.isNaN ? .infinity : key
+    }
     let limit = keys.value(ofRank: count - 1)
     // Those at the limit that there is room for.
     var room = count
@@ -118,17 +122,23 @@ extension Range<Int> {
 }
 
 extension [Double] {
-  /// The value that would be at a position if they were sorted. None of them is NaN.
+  /// The value that would be at a position if they were sorted. None of them is NaN; if one is, some value.
   ///
   /// Hoare's selection. Which numbers go below a pivot is as good as random, so it is done without branches; a part of numbers
-  /// that are all equal is left in one step.
+  /// that are all equal is left in one step. Pivots come from places that no order of the numbers foresees, and are always the same.
   func value(ofRank rank: Int) -> Double {
     var copy = self
     return copy.withUnsafeMutableBufferPointer { values in
       var (low, high) = (0, values.count)
+      var places: UInt64 = 0x9E37_79B9_7F4A_7C15
+      func sample() -> Double {
+        places = places &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return values[low + Int(places >> 33) % (high - low)]
+      }
       while true {
-        let (a, b, c) = (values[low], values[(low + high) / 2], values[high - 1])
+        let (a, b, c) = (sample(), sample(), sample())
         let pivot = Swift.max(Swift.min(a, b), Swift.min(Swift.max(a, b), c))
+        if pivot.isNaN { return pivot }
         let equal = values.movingForward(low..<high) { $0 < pivot }
         if rank < equal {
           high = equal

@@ -135,6 +135,7 @@ struct RuleRun {
   }
 
   private func decision(in context: OperatorContext) async throws -> Combination {
+    try Task.checkCancellation()
     guard let measurement = rule.measurement, !isSmall(nil, context) else { return try decide() }
     let part = measurement.partLength(rows)
     let length = max(1, context.columns(perSubtaskOf: rows) / part) * part
@@ -210,6 +211,7 @@ struct RuleRun {
   func apply(_ combination: Combination, into out: OutputRows, in context: OperatorContext)
     async throws
   {
+    try Task.checkCancellation()
     if isSmall(combination, context) { return apply(combination, into: out) }
     let length = context.columns(perSubtaskOf: rows)
     let subtasks = stride(from: 0, to: rows.columns, by: length).map {

@@ -45,8 +45,16 @@ struct CatalogTests {
     }
     let entry = try Catalog.aggregator("trimmedMean")
     var specification = try RuleSpecification("trimmedMean:ratio=0.1")
-    specification.setDefault("f", .integer(1), for: entry)
+    specification.setDefaults(["f": .integer(1)], for: entry)
     #expect(specification.values == ["ratio": .number(0.1)])
+    specification = try RuleSpecification("trimmedMean:f=1")
+    specification.setDefaults(["ratio": .number(0.1), "f": .integer(2)], for: entry)
+    #expect(specification.values == ["f": .integer(1)])
+    specification = try RuleSpecification("trimmedMean")
+    specification.setDefaults(["ratio": .number(0.1), "f": .integer(2)], for: entry)
+    #expect(throws: CatalogError.contradictingParameters("f", "ratio")) {
+      try entry.make(specification.parameters)
+    }
   }
 
   @Test("reads a specification with numbers, words, lists and pairs")

@@ -4,6 +4,7 @@ import ByzTCP
 import ByzTensor
 import ByzWorkerSupport
 import Distributed
+import Foundation
 import Testing
 
 #if canImport(Glibc)
@@ -56,6 +57,15 @@ struct HostedNodesTests {
     try await withHosts { (hosts) async throws -> Void in try await hosts.expectSlowNodeFinishes() }
   }
 
+  /// The processor time of a process, in ticks of the system's clock.
+  private func processorTime(of process: Int32) -> Int {
+    guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
+      let name = text.lastIndex(of: ")")
+    else { return .max / 2 }
+    let fields = text[name...].split(separator: " ")
+    return (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0)
+  }
+
   @Test(
     "go on without those of a host that is killed, between two runs or during one",
     arguments: [false, true])
@@ -74,7 +84,12 @@ struct HostedNodesTests {
         let rounds = duringRun ? 200 : 3
         if !duringRun { kill(victim, SIGKILL) }
         async let run = cluster.run(rounds: rounds)
-        if duringRun { kill(victim, SIGKILL) }
+        if duringRun {
+          // Its first rounds are a sign that it has begun.
+          let before = processorTime(of: victim)
+          while processorTime(of: victim) < before + 3 { await Task.yield() }
+          kill(victim, SIGKILL)
+        }
         for (node, result) in try await run.enumerated() {
           if node % 2 == 1 {
             let error = #expect(throws: RuntimeError.self) { try result.get() }

@@ -55,8 +55,6 @@ extension RemoteCluster {
     let plan = try clusterPlan(.asynchronous(quorum: 2, staleness: 1), attack: attack)
     let results = try await withCluster(plan, on: self) { try await $0.run(rounds: rounds) }
     for result in results { #expect(try result.get().count == rounds) }
-    let slow = try #require(try results.last?.get().last)
-    #expect(slow.isByzantine && slow.undelivered == [0, 1, 2, 3])
   }
 }
 

@@ -32,7 +32,7 @@ struct FileOutputTests {
       let addresses = outputs.map(\.address)
       if let threads {
         try await withActorPool(.threads(threads)) { pool in
-          let context = OperatorContext(pool: pool, chunkSize: 250_000)
+          let context = OperatorContext(pool: pool, chunkSize: 300_000)
           try await rule.apply(to: Self.vectors, into: &outputs, in: context)
         }
       } else {

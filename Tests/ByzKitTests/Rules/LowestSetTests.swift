@@ -19,4 +19,20 @@ struct LowestSetTests {
       }
     }
   }
+
+  @Test("are found among keys that fall and rise, and with NaN, which counts as infinite")
+  func shapes() {
+    for n in [5, 400, 1000] {
+      let shapes: [(Int) -> Double] = [
+        { Double(($0 - n / 2) * ($0 - n / 2)) }, { Double(-abs($0 - n / 2)) },
+        { $0 % 3 == 0 ? .nan : Double($0 % 7) }, { _ in .nan },
+      ]
+      for key in shapes {
+        let finite = { (i: Int) in key(i).isNaN ? Double.infinity : key(i) }
+        for count in [1, n / 2, n - n / 5] {
+          #expect((0..<n).lowestSet(count, by: key) == (0..<n).lowest(count, by: finite).sorted())
+        }
+      }
+    }
+  }
 }
