@@ -4,10 +4,8 @@ import ByzWorkerSupport
 
 /// Child processes of these tests: workers with what the library needs.
 enum KitWorker: TestWorkerProgram {
-  static let registry = Registry(actors: [Neighbor.self, NodeHost.self])
-
   static func run() -> Never {
-    runWorkerIfRequested(registry)
+    runWorkerIfRequested(Registry(actors: [Neighbor.self]))
     preconditionFailure("This process was not started as a worker.")
   }
 }
