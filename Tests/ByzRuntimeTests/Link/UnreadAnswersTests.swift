@@ -13,7 +13,7 @@ struct Recital: Subtask {
   }
 }
 
-@Suite("Answers that nobody reads", .serialized, .serialized, .timeLimit(.minutes(1)))
+@Suite("Answers that nobody reads", .serialized, .timeLimit(.minutes(1)))
 struct UnreadAnswersTests {
   /// Reads the other side's hello, and nothing more before it is let.
   private final class Reader: LinkReceiver {
