@@ -46,7 +46,7 @@ public struct TCPListenerOptions: Sendable {
   /// 128.
   public var maxAcceptsPerSecondPerAddress = 128
   /// How long a connection has from its first packet until its first message is there whole, TLS
-  /// and the proof of the token included. By default 10 seconds.
+  /// and the proof of the token included. By default 30 seconds.
   public var handshakeTimeout: Duration = .seconds(30)
   /// How fast a message that has begun must arrive, averaged over ``progressInterval``. By default
   /// 1,024 bytes a second.
