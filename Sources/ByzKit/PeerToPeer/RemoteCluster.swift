@@ -102,7 +102,9 @@ private final class RemoteNodes: Cluster {
       for (number, node) in nodes.enumerated() where lost[number] == nil {
         group.addTask {
           do {
-            return (number, .success(try await node.run(rounds: rounds, addresses: places)))
+            // Not within the tuple: the optimizer of Swift 6.3 loses the number then.
+            let reports = try await node.run(rounds: rounds, addresses: places)
+            return (number, .success(reports))
           } catch {
             return (number, .failure(error))
           }

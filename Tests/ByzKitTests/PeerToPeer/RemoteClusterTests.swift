@@ -23,6 +23,31 @@ func clusterPlan(
 }
 
 extension RemoteCluster {
+  /// Runs nodes at their own pace twice, and replays what they recorded.
+  func expectAsynchronousRuns() async throws {
+    let (quorum, staleness) = (2, 1)
+    let plan = try clusterPlan(.asynchronous(quorum: quorum, staleness: staleness))
+    let (reports, models) = try await withCluster(plan, on: self) { cluster in
+      var reports: [GossipReport] = []
+      for rounds in [4, 3] {
+        for result in try await cluster.run(rounds: rounds) {
+          #expect(try result.get().count == rounds)
+          reports += try result.get()
+        }
+      }
+      return (reports, try await cluster.models())
+    }
+    for report in reports where !report.isByzantine && report.record.hasQuorum {
+      #expect(report.outcome == .moved)
+      #expect(report.record.used.count >= quorum)
+      #expect(report.record.used.allSatisfy { $0.round >= report.record.round - staleness })
+    }
+    var replayed = try PeerToPeer(
+      plan.participants, topology: plan.topology, models: plan.models, mode: plan.mode)
+    try await replayed.replay(reports.records)
+    #expect(sameBits(replayed.models, models.compactMap(\.self)))
+  }
+
   /// Has a node finish that is slower than all others.
   func expectSlowNodeFinishes() async throws {
     // More letters of the slow one than the others' mailboxes hold.
@@ -37,6 +62,9 @@ extension RemoteCluster {
 struct RemoteClusterTests {
   private let backend = RemoteCluster([ProcessBackend(running: KitWorker.self)])
 
+  @Test("goes on at each node's own pace, run after run, and its records give the same bits again")
+  func asynchronous() async throws { try await backend.expectAsynchronousRuns() }
+
   @Test("lets a node that is slower finish when the others are done")
   func pace() async throws { try await backend.expectSlowNodeFinishes() }
 
@@ -46,8 +74,8 @@ struct RemoteClusterTests {
     func train(on backend: some ClusterBackend) async throws -> [Tensor<Float>?] {
       try await withCluster(plan, on: backend) { (cluster) async throws -> [Tensor<Float>?] in
         for rounds in [3, 2] {
-          for result in try await cluster.run(rounds: rounds) {
-            #expect(try result.get().count == rounds)
+          for (node, result) in try await cluster.run(rounds: rounds).enumerated() {
+            #expect(try result.get().map(\.record.node) == [Int](repeating: node, count: rounds))
           }
         }
         #expect(cluster.lettersPassedOn == 0)

@@ -4,8 +4,10 @@ import ByzWorkerSupport
 
 /// Child processes of these tests: workers with what the library needs.
 enum KitWorker: TestWorkerProgram {
+  static let registry = Registry(actors: [Neighbor.self, NodeHost.self])
+
   static func run() -> Never {
-    runWorkerIfRequested(Registry(actors: [Neighbor.self]))
+    runWorkerIfRequested(registry)
     preconditionFailure("This process was not started as a worker.")
   }
 }

@@ -101,7 +101,9 @@ struct ProcessTests {
   @Test("senders wait while a child does not read")
   func backPressure() async throws {
     let (link, inbox) = try await open(DeafProgram.self)
-    for _ in 0..<12 { link.send(Message(.call, body: [UInt8](repeating: 1, count: 1 << 20))) }
+    // A socket itself takes 8 MiB where the system's limit is high.
+    for _ in 0..<24 { link.send(Message(.call, body: [UInt8](repeating: 1, count: 1 << 20))) }
+    #expect(link.isFull)
     let waiting = Task { try await link.waitUntilWritable() }
     link.close(RuntimeError(.stopped, "The test is over."))
     await #expect(throws: RuntimeError.self) { try await waiting.value }
