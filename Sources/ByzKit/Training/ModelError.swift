@@ -10,6 +10,8 @@ public enum ModelError: Error, Hashable, Codable, Sendable {
   case invalidLabel(Int, index: Int, classes: Int)
   /// There is nothing to average over.
   case emptyBatch
+  /// Batches of so many inputs take more scratch memory than a node from elsewhere may.
+  case batchTooLarge(Int, limit: Int)
   /// A layer must have at least one unit, and all together no more than fit in memory.
   case invalidWidths([Int])
   /// An optimizer's number is out of its range.
@@ -31,6 +33,8 @@ extension ModelError: CustomStringConvertible {
     case .invalidLabel(let label, let index, let classes):
       "Label \(label) at \(index) is not one of the \(classes) classes 0 to \(classes - 1)."
     case .emptyBatch: "The batch is empty: a mean over it needs at least one input."
+    case .batchTooLarge(let size, let limit):
+      "A batch of \(size) inputs takes too much memory for this model: at most \(limit) at a time."
     case .invalidWidths(let widths): "Layers of \(widths) units are not possible."
     case .invalidHyperparameter(let name, let value, let bound):
       "\(name) = \(value) is out of range: requires \(bound)."

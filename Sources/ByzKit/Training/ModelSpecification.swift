@@ -36,6 +36,17 @@ public enum ModelSpecification: Hashable, Codable, Sendable {
     case .convolutionalNetwork: ConvolutionalNetwork()
     }
   }
+
+  /// The scratch memory of a gradient, in bytes for each input of the batch.
+  var scratchByteCount: Double {
+    switch self {
+    case .softmaxRegression(_, let classes): 4 * Double(classes)
+    case .multilayerPerceptron(_, let hidden, let classes):
+      // Outputs and their gradients.
+      4 * hidden.reduce(Double(classes)) { $0 + 2 * Double($1) }
+    case .convolutionalNetwork: 72 * 1024
+    }
+  }
 }
 
 // MARK: - Models

@@ -41,6 +41,22 @@ struct NodeCodableTests {
     }
   }
 
+  @Test("a node whose batches would take any amount of memory is refused on arrival")
+  func scratch() throws {
+    let inputs = Tensor<Float>(repeating: 0, shape: [40_000, 1])
+    func node(batchSize: Int) throws -> HonestNode {
+      try HonestNode(
+        name: "wide", model: MultilayerPerceptron(inputs: 1, hidden: [20_000], classes: 2),
+        data: Batch(inputs: inputs, labels: [Int](repeating: 0, count: 40_000)),
+        batchSize: batchSize, key: RandomKey(0))
+    }
+    let limit = (4 << 30) / (4 * 40_002)
+    #expect(try copy(node(batchSize: limit)).batchSize == limit)
+    #expect(throws: ModelError.batchTooLarge(limit + 1, limit: limit)) {
+      try copy(node(batchSize: limit + 1))
+    }
+  }
+
   private struct OwnModel: Model {
     let parameterCount = 1
     let inputCount = 1
