@@ -16,4 +16,12 @@ public enum Measurement: Hashable, Codable, Sendable {
     case .distances, .centredGram: n * n
     }
   }
+
+  /// Whether its pass goes over all rows at once, and not over one after another.
+  var readsRowsAtOnce: Bool {
+    switch self {
+    case .norms, .distancesTo: false
+    case .distances, .centredGram: true
+    }
+  }
 }

@@ -46,13 +46,40 @@ extension Rows {
     precondition(
       measurement == .centredGram || !pointers.contains(nil),
       "Only a centred Gram matrix takes a row of zeros")
+    // All columns in one part.
+    let part = part ?? (range.upperBound / Self.blockColumns + 1) * Self.blockColumns
+    precondition(part > 0 && part % Self.blockColumns == 0)
+    let size = measurement.count(n: count)
+    let read = measurement.readsRowsAtOnce ? self : nil
+    readingAhead(columns: range, inMultiplesOf: part, of: read) { piece in
+      let partsBefore = (piece.lowerBound - range.lowerBound) / part
+      guard piece != range, !areApart else {
+        return measurePiece(
+          measurement, columns: piece, inPartsOf: part, areApart: areApart, centredOn: centred,
+          into: out + partsBefore * size)
+      }
+      let parts = (piece.count - 1) / part + 1
+      withUnsafeTemporaryAllocation(of: Double.self, capacity: parts * size) { sums in
+        measurePiece(
+          measurement, columns: piece, inPartsOf: part, areApart: true, centredOn: centred,
+          into: sums.baseAddress!)
+        // In the order of the parts, as without pieces.
+        for (index, start) in stride(from: 0, to: sums.count, by: size).enumerated() {
+          let isFirst = partsBefore + index == 0
+          for i in 0..<size { out[i] = isFirst ? sums[start + i] : out[i] + sums[start + i] }
+        }
+      }
+    }
+  }
+
+  private func measurePiece(
+    _ measurement: Measurement, columns range: Range<Int>, inPartsOf part: Int, areApart: Bool,
+    centredOn centred: Int?, into out: UnsafeMutablePointer<Double>
+  ) {
     defer { withExtendedLifetime(self) {} }
     pointers.withUnsafeBufferPointer { rows in
       let (type, base) = (elementType.kernelType, rows.baseAddress!)
       let (begin, end) = (range.lowerBound, range.upperBound)
-      // All columns in one part.
-      let part = part ?? (end / Self.blockColumns + 1) * Self.blockColumns
-      precondition(part > 0 && part % Self.blockColumns == 0)
       switch measurement {
       case .norms: byz_squared_norms(type, base, count, part, areApart, begin, end, out)
       case .distancesTo(let reference):

@@ -17,6 +17,8 @@ package final class TensorStorage: @unchecked Sendable {
   package let isWritable: Bool
   /// Keeps lent memory alive; nil for memory of our own.
   private let owner: AnyObject?
+  /// Whether these are the bytes of a file.
+  let isFile: Bool
   /// The size of the block if it is our own: what was asked for, or a little more.
   private let blockByteCount: Int
 
@@ -40,6 +42,7 @@ package final class TensorStorage: @unchecked Sendable {
     }
     self.byteCount = byteCount
     isWritable = true
+    isFile = false
     owner = nil
   }
 
@@ -51,6 +54,7 @@ package final class TensorStorage: @unchecked Sendable {
     self.byteCount = byteCount
     self.isWritable = isWritable
     self.owner = owner
+    isFile = owner is FileMapping || owner is OutputFile
     blockByteCount = 0
   }
 

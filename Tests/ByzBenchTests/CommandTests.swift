@@ -47,10 +47,10 @@ struct CommandTests {
   func mapped() {
     var result = MappedResult(rule: "median", passes: 1)
     (result.heap, result.cached) = (6, 10)
-    (result.cold, result.disk) = (10, 6)
+    result.fromDisk = [(10, 6), (10, 9), (20, 5)]
     (result.rssAnonShort, result.rssAnonLong) = (1, 10)
     #expect([result].verdicts.map(\.isKept) == [true, true, true])
-    (result.cached, result.disk, result.rssAnonLong) = (10.1, 5.9, 30)
+    (result.cached, result.fromDisk, result.rssAnonLong) = (10.1, [(10, 5.9)], 30)
     #expect([result].verdicts.map(\.isKept) == [false, false, false])
     result.heap = nil
     #expect([result].verdicts[0].isKept == nil)

@@ -36,21 +36,16 @@ struct MappedFile {
     return tensor.rows
   }
 
-  /// Bytes per second of one pass over the file when none of it is in memory.
-  func readRate() throws -> Double {
+  /// The time of one pass of `read` over the file when none of it is in memory.
+  func readTime() throws -> Double {
     try drop()
     let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
     defer { try? file.close() }
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: 8 << 20, alignment: 4096)
     defer { buffer.deallocate() }
     let start = ContinuousClock.now
-    var total = 0
-    while true {
-      let count = read(file.fileDescriptor, buffer, 8 << 20)
-      guard count > 0 else { break }
-      total += count
-    }
-    return Double(total) / ((ContinuousClock.now - start) / .seconds(1))
+    while read(file.fileDescriptor, buffer, 8 << 20) > 0 {}
+    return (ContinuousClock.now - start) / .seconds(1)
   }
 
   /// The median of the times on memory and on the mapped file in the page cache, in turns; the outputs in memory and in a new file.

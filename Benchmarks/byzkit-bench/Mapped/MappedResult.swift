@@ -6,9 +6,8 @@ package struct MappedResult: Sendable {
   package var passes: Int
   package var heap: Double?
   package var cached: Double?
-  package var cold = 0.0
-  /// What the disk takes to read the file as often as the rule has to.
-  package var disk = 0.0
+  /// Times with nothing in memory: the rule's, and of reading the file as often as the rule has to, right before.
+  package var fromDisk: [(rule: Double, reading: Double)] = []
   package var rssAnonShort = 0.0
   package var rssAnonLong = 0.0
 
@@ -22,11 +21,15 @@ package struct MappedResult: Sendable {
     guard let heap, let cached else { return nil }
     return heap / cached
   }
-  package var diskShare: Double { disk / cold }
+  var cold: Double { Times.median(fromDisk.map(\.rule)) }
+  var reading: Double { Times.median(fromDisk.map(\.reading)) }
+  /// The rule's speed as a share of the disk's, by the median of the pairs.
+  package var diskShare: Double { Times.median(fromDisk.map { $0.reading / $0.rule }) }
 
   var cells: [String] {
     [
       rule, "\(passes)", digits(heap), digits(cached), ratio(cachedShare), digits(cold),
+      digits(reading),
       ratio(diskShare), String(format: "%.1f", rssAnonShort), String(format: "%.1f", rssAnonLong),
     ]
   }
@@ -37,7 +40,7 @@ extension [MappedResult] {
   var grid: Grid {
     Grid(
       [
-        "rule", "passes", "heap ms", "cached ms", "share", "cold ms", "of disk rate",
+        "rule", "passes", "heap ms", "cached ms", "share", "cold ms", "read ms", "of disk rate",
         "RssAnon MiB, short", "long",
       ], lines: map(\.cells))
   }

@@ -17,7 +17,8 @@ struct Mutation {
   /// The tree with the change; one that has become large is left as it is.
   func callAsFunction(_ value: WireValue) -> WireValue {
     let count = Self.count(value)
-    guard count < 4096 else { return value }
+    // The longest change makes 64 of one.
+    guard count < 4096, Self.size(value) < 16 << 10 else { return value }
     var left = place % count
     return change(value, &left).first ?? .null
   }
@@ -27,6 +28,20 @@ struct Mutation {
     switch value {
     case .array(let values): values.reduce(1) { $0 + count($1) }
     case .map(let entries): entries.reduce(1) { $0 + count($1.value) }
+    default: 1
+    }
+  }
+
+  /// How many numbers and characters there are, at least one for each value.
+  private static func size(_ value: WireValue) -> Int {
+    switch value {
+    case .array(let values): values.reduce(1) { $0 + size($1) }
+    case .map(let entries): entries.reduce(1) { $0 + size($1.value) }
+    case .ints(let numbers): numbers.count + 1
+    case .doubles(let numbers): numbers.count + 1
+    case .floats(let numbers): numbers.count + 1
+    case .bytes(let bytes): bytes.count + 1
+    case .string(let text): text.utf8.count + 1
     default: 1
     }
   }

@@ -1,5 +1,5 @@
 public import ByzRuntime
-public import ByzTensor
+import ByzTensor
 public import Distributed
 
 /// One node of a cluster in a process of its own.

@@ -43,8 +43,20 @@ public enum Combination: Hashable, Codable, Sendable {
   ///
   /// - Parameter isLarge: Whether the rows, with those that they are a part of, are larger than most caches.
   func apply(to rows: Rows, columns: Range<Int>, into out: OutputRows, isLarge: Bool) {
-    out.fill(columns: columns) { out, columns, isBuffered in
-      write(to: out, of: rows, columns: columns, isLarge: isLarge && !isBuffered)
+    rows.readingAhead(columns: columns, inMultiplesOf: Rows.blockColumns, of: read(of: rows)) {
+      out.fill(columns: $0) { out, columns, isBuffered in
+        write(to: out, of: rows, columns: columns, isLarge: isLarge && !isBuffered)
+      }
+    }
+  }
+
+  /// The rows that it reads at once; nil when it reads one after another.
+  private func read(of rows: Rows) -> Rows? {
+    switch self {
+    case .scaled, .infinity: nil
+    case .weightedSum(let weights): rows.selecting(weights.indices.filter { weights[$0] != 0 })
+    case .meanAroundMedian(_, let indices): rows.selecting(indices)
+    default: rows
     }
   }
 
