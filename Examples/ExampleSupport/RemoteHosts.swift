@@ -25,6 +25,9 @@ package struct RemoteHosts: Sendable {
     let host = text[scheme.upperBound...]
     // A colon inside of brackets is the address's own.
     let tail = host.lastIndex(of: "]").map { host[$0...] } ?? host
-    return tail.contains(":") || host.isEmpty ? text : "\(text):29000"
+    guard !tail.contains(":"), !host.isEmpty else { return text }
+    // Before the count of workers, if there is one.
+    let end = tail.firstIndex(of: "*") ?? text.endIndex
+    return "\(text[..<end]):29000\(text[end...])"
   }
 }

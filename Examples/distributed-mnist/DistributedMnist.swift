@@ -64,7 +64,8 @@ struct DistributedMnist: Program {
       numHonest, numByz, rounds, batchSize
     )
     (plan.learningRate, plan.aggregator, plan.f) = (learningRate, "multiKrum", f)
-    plan.q = q ?? numHonest + numByz - f - 1
+    // What could overflow is refused by the plan.
+    plan.q = q ?? numHonest &+ numByz &- f &- 1
     (plan.seed, plan.dataRoot, plan.evalInterval, plan.model) = (
       seed, dataRoot, evalInterval, model
     )

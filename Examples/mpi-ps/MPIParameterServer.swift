@@ -17,6 +17,9 @@ enum MPIParameterServer {
   static func main() async {
     do {
       let launch = try LaunchEnvironment.takeFromProcess()
+      guard launch.size > 1 else {
+        throw RuntimeError(.invalidConfiguration, "One process has no workers: start two or more.")
+      }
       try await launch.rank == 0 ? lead(launch) : follow(launch)
     } catch {
       FileHandle.standardError.write(Data("mpi-ps: \(error)\n".utf8))

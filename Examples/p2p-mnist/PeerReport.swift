@@ -30,7 +30,7 @@ struct PeerReport: Sendable {
     let diameter: Double?
     let rounds: Int
     let seconds: Double
-    /// Of all honest models, in the order of the nodes.
+    /// Of the models of all honest nodes that are not lost, in the order of the nodes.
     let digest: String
     let nodes: [Node]
   }
@@ -41,20 +41,23 @@ struct PeerReport: Sendable {
   ) {
     wasStopped = tally.wasStopped
     idleRounds = tally.rounds - tally.moves
+    let left = problem.honest.indices.filter { tally.lost[$0] == nil }
     let nodes = peers.participants.enumerated().map { index, participant in
       let isHonest = !participant.isByzantine
       return Node(
         name: participant.name, role: isHonest ? "honest" : "Byzantine",
         samples: isHonest ? problem.honest[index].data.count : 0,
         loss: tally.last[index]?.loss.flatMap { isHonest && $0.isFinite ? $0 : nil },
-        accuracy: isHonest ? accuracies[index] : nil, failure: tally.last[index]?.failure)
+        accuracy: isHonest && tally.lost[index] == nil ? accuracies[index] : nil,
+        failure: tally.lost[index] ?? tally.last[index]?.failure)
     }
+    let accuracies = left.map { accuracies[$0] }
     let diameter = peers.diameter
     summary = Summary(
       testAccuracy: accuracies.mean, lowestAccuracy: accuracies.min() ?? 0,
       highestAccuracy: accuracies.max() ?? 0, diameter: diameter.isFinite ? diameter : nil,
       rounds: rounds, seconds: seconds,
-      digest: Array(peers.models.prefix(problem.honest.count)).digest, nodes: nodes)
+      digest: left.map { peers.models[$0] }.digest, nodes: nodes)
   }
 
   func json() throws -> String { try summary.sortedJSON() }

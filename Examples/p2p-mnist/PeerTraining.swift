@@ -66,11 +66,15 @@ extension Problem {
               tally.add(try result.get())
             } catch {
               progress.note("Node \(node) is lost: \(error)")
+              tally.lose(node, error)
             }
           }
-          rounds += count
+          if honest.indices.allSatisfy({ tally.lost[$0] != nil }) {
+            throw UsageError("No honest node is left: \(tally.lost[0] ?? "")")
+          }
           let models = zip(try await cluster.models(), peers.models).map { $0 ?? $1 }
           peers = try PeerToPeer(participants, topology: topology, models: models, mode: mode)
+          rounds += count
           progress.log(
             round: rounds, loss: tally.last.values.meanLoss,
             accuracy: try accuracies(of: peers).mean)
@@ -90,7 +94,7 @@ extension Problem {
     }
   }
 
-  /// The accuracy of each honest node's model.
+  /// The accuracy of each honest node's model, as far as is known.
   private func accuracies(of peers: PeerToPeer) throws -> [Double] {
     try peers.models.prefix(honest.count).map(accuracy(at:))
   }
@@ -104,7 +108,11 @@ struct Tally {
   private(set) var rounds = 0
   /// Those in which the node moved to an aggregate.
   private(set) var moves = 0
+  /// Why nodes are lost: their models are those of the last time they were heard of.
+  private(set) var lost: [Int: String] = [:]
   var wasStopped = false
+
+  mutating func lose(_ node: Int, _ error: any Error) { lost[node] = "lost: \(error)" }
 
   mutating func add(_ reports: [GossipReport]) {
     for report in reports {

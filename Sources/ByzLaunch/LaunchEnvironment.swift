@@ -77,7 +77,10 @@ public struct LaunchEnvironment: Hashable, Sendable {
     _ given: Given = Given(), variables: [String: String], hostName: String
   ) throws(RuntimeError) {
     let reader = LaunchVariables(variables: variables, hostName: hostName)
-    let found = try reader.found()
+    // Flags go first: nobody asks what variables say beside them.
+    let isComplete =
+      given.rank != nil && given.size != nil && given.localRank != nil && given.rendezvous != nil
+    let found = isComplete ? nil : try reader.found()
     guard let rank = given.rank ?? found?.rank, let size = given.size ?? found?.size else {
       let lacking = (given.rank ?? found?.rank) == nil ? "rank" : "size"
       throw RuntimeError(

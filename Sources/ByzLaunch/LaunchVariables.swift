@@ -49,7 +49,15 @@ struct LaunchVariables {
         .invalidConfiguration,
         "Where process 0 listens is unknown: give host:port, or set MASTER_ADDR and MASTER_PORT.")
     }
-    return try TCPAddress(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)")
+    guard (1...65535).contains(port) else {
+      throw Self.refusal("MASTER_PORT", "\(port)", "a port from 1 to 65535")
+    }
+    do throws(RuntimeError) {
+      return try TCPAddress(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)")
+    } catch {
+      guard let text = text("MASTER_ADDR") else { throw error }
+      throw Self.refusal("MASTER_ADDR", text, "a host name or an address")
+    }
   }
 
   private func host(_ found: Found?, size: Int) throws(RuntimeError) -> String? {

@@ -146,12 +146,11 @@ extension Endpoint {
       caller(result)
     case .serve(let message): serveOnce(message)
     case .cancelServing(let id): cancelServing(id)
+    // What was sent before the end of the line arrives before it.
     case .close(let reason), .closeWhenSent(let reason):
       // The plant leaves the line open for what the lost worker may still say.
       if world.plant == .retryKeepsAssignment, reason.code == .workerLost { return }
       cable.close(by: side, reason)
-    // What was sent before the end of the line arrives before it.
-    case .closeWhenSent(let reason): cable.close(by: side, reason)
     case .ended(let reason):
       world.note("ended", cable.number, side)
       whenEnded(reason)

@@ -44,7 +44,7 @@ final class LinkHandler: ChannelInboundHandler {
     ready = eventLoop.makePromise()
     isAuthenticated = !settings.mustAuthenticate
     reader = FrameReader(
-      limits: settings.mustAuthenticate ? settings.strangersLimits : settings.limits)
+      limits: settings.mustAuthenticate ? settings.limits.ofStrangers : settings.limits)
     progress = settings.progress.map {
       FrameProgress(
         interval: UInt64($0.interval.timeAmount.nanoseconds),
@@ -242,6 +242,7 @@ final class LinkHandler: ChannelInboundHandler {
         RuntimeError(
           error?.code ?? .malformedMessage, "\(peer) sent what cannot be accepted.", cause: error))
     }
+    if !completed, isReceiving { receiver?.heard() }
     admitIfKnown()
     watch(byteCount, completed: completed)
   }

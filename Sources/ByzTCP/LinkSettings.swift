@@ -15,15 +15,6 @@ struct LinkSettings: Sendable {
   /// How fast a message that has begun must arrive; nil for no limit.
   var progress: (interval: Duration, minimumBytesPerSecond: Int)?
 
-  /// What a stranger may send: what it takes to prove a token, and no tensors.
-  var strangersLimits: WireLimits {
-    var strangers = limits
-    strangers.body = min(limits.body, 64 << 10)
-    strangers.message = min(limits.message, strangers.body + Frame.headerByteCount)
-    strangers.segments = 0
-    return strangers
-  }
-
   /// What every socket is told: small messages at once, and a question now and then whether the
   /// other machine is still there. The size of the buffers is left to the kernel, whose own choice
   /// grows further than what may be asked for.

@@ -41,7 +41,7 @@ final class UCXEndpoint: @unchecked Sendable {
   init(context: UCXContext, options: UCXOptions) throws(RuntimeError) {
     self.context = context
     sharedMemory = options.sharedMemory
-    inbox = UCXInbox(limits: options.limits)
+    inbox = UCXInbox(limits: options.token == nil ? options.limits : options.limits.ofStrangers)
     let events = byz_ucx_events(
       owner: Unmanaged.passUnretained(self).toOpaque(),
       allocate: { UCXEndpoint.of($0).allocate(UCXPart($1), byteCount: $2) },
@@ -134,6 +134,24 @@ final class UCXEndpoint: @unchecked Sendable {
     guard !hasBegunGreeting else { return }
     hasBegunGreeting = true
     post(.greeting, .head([]))
+  }
+
+  /// Takes what a peer may send, no longer what a stranger may.
+  func admit(_ limits: WireLimits) { inbox.limits = limits }
+
+  /// Whether parts of a message are being fetched.
+  var isFetching: Bool { !arriving.isEmpty }
+
+  /// Lets UCX hand on what it has taken, until the other side closes or the time is over: what is closed by force is not sent.
+  func linger(for time: Duration) {
+    guard let worker else { return }
+    let end = ContinuousClock.now + time
+    while failure == nil {
+      if byz_ucx_progress(worker) { continue }
+      let left = end - ContinuousClock.now
+      guard left > .zero else { return }
+      wait(upTo: left)
+    }
   }
 
   /// Whether nothing is left to be done but to wait for the other side.

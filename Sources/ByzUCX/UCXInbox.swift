@@ -14,7 +14,10 @@ package struct UCXInbox: Sendable {
     var arrived: Set<Int> = []
   }
 
-  private let limits: WireLimits
+  /// What the other side may send; may be raised when it has proved who it is.
+  package var limits: WireLimits {
+    didSet { reader.limits = limits }
+  }
   private let segments = ReceivedSegments()
   private var reader: FrameReader
   /// The number of the message that is handed out next.
@@ -97,7 +100,7 @@ package struct UCXInbox: Sendable {
     while offset < bytes.count {
       offset += try fill(from: bytes[offset...])
       guard let message = try reader.next() else { continue }
-      guard offset == bytes.count, reader.isBetweenMessages else { break }
+      guard offset == bytes.count, !reader.isAmidMessage else { break }
       return message
     }
     throw malformed("A head that is not one whole message")

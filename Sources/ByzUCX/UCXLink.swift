@@ -22,6 +22,10 @@ package final class UCXLink: Link {
     /// Whether what is queued has to be seen to: by who queues it, or by waking the thread.
     var isAsleep = false
     var closing: RuntimeError?
+    /// Why to close once all that is queued has been sent.
+    var closingWhenSent: RuntimeError?
+    /// Whether the other side has proved who it is, as far as it must, and the thread does not know yet.
+    var isNewlyKnown = false
     var writers: [Int: CheckedContinuation<Void, any Error>] = [:]
     var nextWriter = 0
     /// Whether UCX's side of the link is gone, and who waits for that.
@@ -94,7 +98,7 @@ package final class UCXLink: Link {
 
   package func send(_ message: Message) {
     let isAsleep = state.withLock { state in
-      guard case .open = state.phase else { return false }
+      guard case .open = state.phase, state.closingWhenSent == nil else { return false }
       state.queue.append(message)
       state.queuedBytes += message.byteCount
       defer { state.isAsleep = false }
@@ -134,6 +138,15 @@ package final class UCXLink: Link {
       wake(&state)
     }
   }
+
+  package func closeWhenSent(_ reason: RuntimeError) {
+    state.withLock { state in
+      if state.closingWhenSent == nil { state.closingWhenSent = reason }
+      wake(&state)
+    }
+  }
+
+  package func authenticated() { state.withLock { $0.isNewlyKnown = true } }
 
   /// Returns when nothing of the link is left, unless the other side hangs and holds on to it. It has to be closed by someone.
   package func waitUntilGone() async {
@@ -250,7 +263,10 @@ package final class UCXLink: Link {
     while true {
       let (messages, receiver) = takeQueue()
       for message in messages { endpoint.append(message) }
-      var isBusy = endpoint.step() || !messages.isEmpty
+      admitIfKnown(endpoint)
+      let hasProgressed = endpoint.step()
+      var isBusy = hasProgressed || !messages.isEmpty
+      if hasProgressed, endpoint.isFetching { receiver?.heard() }
       if let receiver {
         do throws(RuntimeError) {
           while let message = try endpoint.nextMessage() {
@@ -275,6 +291,7 @@ package final class UCXLink: Link {
       } else if !isBusy {
         isBusy = patience.lasts()
       }
+      let isQuiet = endpoint.isQuiet
       let (isIdle, closing) = state.withLock { state in
         let isNews =
           !state.queue.isEmpty || state.closing != nil
@@ -283,6 +300,10 @@ package final class UCXLink: Link {
         return (state.isAsleep, state.closing)
       }
       if let closing { return end(closing, endpoint: endpoint) }
+      if isQuiet, let reason = closingWhenSent() {
+        endpoint.linger(for: Self.lingeringTime)
+        return end(reason, endpoint: endpoint)
+      }
       guard isIdle else { continue }
       // Without a receiver, what arrives has to stay where it is.
       let staysAway = receiver == nil && endpoint.hasMessage
@@ -291,6 +312,20 @@ package final class UCXLink: Link {
       if isArmed || staysAway { endpoint.sleep(isArmed: isArmed) }
       acquireDriver()
     }
+  }
+
+  /// Why to close, if someone wants that once all is sent, and nothing is queued.
+  private func closingWhenSent() -> RuntimeError? {
+    state.withLock { $0.queue.isEmpty ? $0.closingWhenSent : nil }
+  }
+
+  /// Before the other side can know that it is: it hears of that in what is sent next.
+  private func admitIfKnown(_ endpoint: UCXEndpoint) {
+    let isNews = state.withLock { state in
+      defer { state.isNewlyKnown = false }
+      return state.isNewlyKnown
+    }
+    if isNews { endpoint.admit(options.limits) }
   }
 
   private func takeQueue() -> (messages: [Message], receiver: (any LinkReceiver)?) {
@@ -312,6 +347,8 @@ package final class UCXLink: Link {
     for writer in writers { writer.resume() }
   }
 
+  /// How long UCX may take to hand on what it has said is sent, when the other side does not close by then.
+  private static let lingeringTime: Duration = .milliseconds(50)
   /// How long closing may wait for the other side to let go.
   private static let closingTime: Duration = .milliseconds(250)
 

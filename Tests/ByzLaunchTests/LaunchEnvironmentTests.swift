@@ -101,7 +101,11 @@ struct LaunchEnvironmentTests {
       (["RANK": "0", "WORLD_SIZE": "0"], "0 ≤ rank < size"),
       (["RANK": "0", "WORLD_SIZE": "2"], "MASTER_ADDR"),
       (["RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "2"], "local rank is 2"),
-      (["RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "70000"], "65535"),
+      (
+        ["RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "70000"], "MASTER_PORT"
+      ),
+      (["RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "0"], "MASTER_PORT"),
+      (["RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a b"], "MASTER_ADDR"),
       (["OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"], "MASTER_ADDR"),
       (["SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_JOB_NODELIST": "n[1-"], "\"n[1-\""),
       (["SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_JOB_NODELIST": "n[]"], "\"n[]\""),

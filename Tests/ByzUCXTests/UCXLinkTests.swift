@@ -173,6 +173,52 @@ extension UCXTests {
       }
     }
 
+    @Test("closes when sent: tensors that were queued before arrive whole", arguments: ways)
+    func closingWhenSent(_ options: UCXOptions) async throws {
+      try await withLinks(options: options) { client, server in
+        let far = Inbox()
+        client.start(Inbox())
+        for number in 0..<4 {
+          client.send(Message(.reply, segments: [segment(byteCount: 3 << 20, seed: number)]))
+        }
+        client.send(Message(.reply, body: [1]))
+        client.closeWhenSent(RuntimeError(.stopped, "That was all."))
+        client.send(Message(.reply, body: [2]))
+        server.start(far)
+        for number in 0..<4 {
+          let expected = segment(byteCount: 3 << 20, seed: number).bytes
+          let isWhole = try await far.message().segments[0].bytes == expected
+          #expect(isWhole)
+        }
+        #expect(try await far.message().body == [1])
+        #expect(await far.closed() != nil)
+      }
+    }
+
+    @Test("takes no tensor, and little else, from who has not proved the token")
+    func stranger() async throws {
+      let token = try Token(Array(repeating: 7, count: 32))
+      for (message, isKnown) in [
+        (Message(.hello, segments: [segment(byteCount: 1 << 10)]), false),
+        (Message(.hello, body: [UInt8](repeating: 0, count: 65 << 10)), false),
+        (Message(.hello, segments: [segment(byteCount: 1 << 20)]), true),
+      ] {
+        try await withLinks(listener: UCXOptions(token: token)) {
+          (client, server) async throws -> Void in
+          let far = Inbox()
+          client.start(Inbox())
+          if isKnown { server.authenticated() }
+          server.start(far)
+          client.send(message)
+          if isKnown {
+            #expect(try await far.message().segments.count == 1)
+          } else {
+            #expect(await far.closed()?.code == .malformedMessage)
+          }
+        }
+      }
+    }
+
     @Test("releases waiting senders when it closes, and when they are cancelled")
     func waiting() async throws {
       try await withLinks { client, server in

@@ -15,6 +15,8 @@ struct DistributedMnistTests {
       hosts.list.map(\.description) == [
         "tcp://a:29000", "ucx://b:7", "tcp://[::1]:29000", "tcp://[::1]:5", "tcp://10.0.0.7:29000",
       ])
+    #expect(try RemoteHosts("tcp://a*2,tcp://b:7*3").list.map(\.count) == [2, 3])
+    #expect("\(try RemoteHosts("tcp://a*2").list[0])".hasPrefix("tcp://a:29000"))
     for wrong in ["tcp://", "a", "tcp://a,,tcp://b", "process"] {
       #expect(throws: (any Error).self, "\(wrong)") { try RemoteHosts(wrong) }
     }

@@ -144,6 +144,9 @@ struct ExampleTests {
     for (arguments, words) in [
       (["--topology", "moon"], "moon"),
       (["--topology", "torus:rows=2,columns=3"], "rows × columns"),
+      (["--topology", "torus:rows=1000000,columns=1000000"], "rows × columns"),
+      (["--topology", "torus:rows=4611686018427387904,columns=4"], "rows × columns"),
+      (["--momentum", "1"], "momentum"),
       (["--mode", "async", "--quorum", "9"], "quorum of 9"),
       (["--topology", "star", "--aggregator", "krum"], "krum"),
     ] {

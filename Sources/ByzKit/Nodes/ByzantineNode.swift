@@ -48,10 +48,7 @@ public struct ByzantineNode: Sendable {
     case let attack as any DataAttack:
       let classes = own?.model.classCount ?? 0
       _ = try attack.poison(labels: Array(0..<classes), classes: classes)
-    default:
-      throw AttackError.invalidParameter(
-        attack: attack.name, name: "type", value: "\(type(of: attack))",
-        requirement: "one of the protocols listed at Attack")
+    default: throw AttackError.unknownType(of: attack)
     }
   }
 
@@ -90,7 +87,7 @@ public struct ByzantineNode: Sendable {
         try attack.poison(labels: labels, classes: own?.model.classCount ?? 0)
       }
       return try Scaling(scale: attack.scale).craft(own: gradient)
-    default: preconditionFailure("The server has checked the type of the attack.")
+    case let attack: throw AttackError.unknownType(of: attack)
     }
   }
 
@@ -101,6 +98,15 @@ public struct ByzantineNode: Sendable {
     let batch = own.batch(round: round.number)
     let seen = try Batch(inputs: batch.inputs, labels: change(batch.labels))
     return try own.gradient(at: round.parameters, on: seen).gradient
+  }
+}
+
+extension AttackError {
+  /// The attack conforms to none of the protocols that say what it sees.
+  static func unknownType(of attack: any Attack) -> AttackError {
+    .invalidParameter(
+      attack: attack.name, name: "type", value: "\(type(of: attack))",
+      requirement: "one of the protocols listed at Attack")
   }
 }
 

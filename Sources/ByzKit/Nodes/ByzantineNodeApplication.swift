@@ -70,6 +70,10 @@ private struct AttackStep: Operator {
       return try await attack.run(inputs, in: context)
     }
     let round = try inputs.value("round", as: Int.self)
+    guard round >= 0 else {
+      throw AttackError.invalidParameter(
+        attack: node.attack.name, name: "round", value: "\(round)", requirement: "at least 0")
+    }
     let view = try ByzantineNode.Round(
       number: round, parameters: inputs.value("parameters"), honest: inputs.value("honest"),
       rule: rule.forRound(round), attackers: attackers, learningRate: learningRate.rate(at: round))

@@ -32,7 +32,9 @@ public struct Checkpoint: Sendable {
 
   /// A state to go on from; the velocity, if there is one, is as long as the parameters.
   ///
-  /// - Throws: ``ModelError/wrongParameterCount(expected:actual:)``.
+  /// - Throws: ``ModelError/wrongParameterCount(expected:actual:)``;
+  ///   ``ModelError/invalidHyperparameter(name:value:bound:)`` when rounds or steps are negative or
+  ///   2⁶² and more.
   public init(
     roundsDone: Int, parameters: Tensor<Float>, optimizerState: SGD.State
   ) throws(ModelError) {
@@ -40,8 +42,15 @@ public struct Checkpoint: Sendable {
     guard count == parameters.count else {
       throw .wrongParameterCount(expected: parameters.count, actual: count)
     }
+    for (name, number) in [("rounds done", roundsDone), ("steps", optimizerState.step)]
+    where !Self.counts.contains(number) {
+      throw .invalidHyperparameter(name: name, value: Double(number), bound: "from 0 to 2⁶²")
+    }
     self.init(checked: roundsDone, parameters, optimizerState)
   }
+
+  /// Of rounds and steps, so that one more is no overflow.
+  private static let counts = 0..<1 << 62
 
   init(
     checked roundsDone: Int, _ parameters: Tensor<Float>, _ optimizerState: SGD.State
@@ -122,6 +131,9 @@ extension Checkpoint {
     let actual = CRC64.checksum(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
     guard actual == expected else {
       throw CheckpointError(path, .wrongChecksum(expected: expected, actual: actual))
+    }
+    guard Self.counts.contains(rounds), Self.counts.contains(step) else {
+      throw CheckpointError(path, .invalidHeader)
     }
     let velocity = extra == 1 ? bytes.floats(count, at: Self.headerSize + 4 * count) : nil
     self.init(

@@ -21,7 +21,10 @@ extension ParameterServer {
   /// Runs rounds until `total` are over, those before a resumption included, and keeps checkpoints.
   ///
   /// ```swift
-  /// if let saved = try? Checkpoint(contentsOf: path) { try server.resume(from: saved) }
+  /// // A file that is damaged is an error, not a new beginning.
+  /// if FileManager.default.fileExists(atPath: path) {
+  ///   try server.resume(from: Checkpoint(contentsOf: path))
+  /// }
   /// try await server.train(rounds: 200, on: pool, keeping: CheckpointPlan(path: path, every: 10))
   /// ```
   ///

@@ -37,14 +37,17 @@ public struct ParameterServer: Sendable {
   /// - Throws: ``AggregationError`` or ``AttackError`` when the rule does not work for this number of nodes or an attack's
   ///   parameter is out of range,
   ///   ``ModelError/wrongParameterCount(expected:actual:)`` when the parameters do not fit a node's model,
-  ///   ``ModelError/invalidHyperparameter(name:value:bound:)`` when the quorum is above the number of nodes.
+  ///   ``ModelError/invalidHyperparameter(name:value:bound:)`` when the quorum is above the number of nodes, or a rate of the
+  ///   optimizer out of its range.
   public init(
     honest: [HonestNode], byzantine: [ByzantineNode] = [], aggregator: any Aggregator,
     optimizer: SGD, parameters: Tensor<Float>, policy: RoundPolicy = RoundPolicy()
   ) throws {
     try policy.validate(n: honest.count + byzantine.count)
     try aggregator.validate(n: honest.count + byzantine.count)
-    for node in honest where node.model.parameterCount != parameters.count {
+    try optimizer.validate()
+    for node in honest + byzantine.compactMap(\.own)
+    where node.model.parameterCount != parameters.count {
       throw ModelError.wrongParameterCount(
         expected: node.model.parameterCount, actual: parameters.count)
     }
@@ -109,7 +112,8 @@ public struct ParameterServer: Sendable {
       of: members.filter { $0 < honest.count }, wanted, policy.deadline, in: context)
     let view = ByzantineNode.Round(
       number: roundsDone, parameters: parameters, honest: answers.compactMap(\.vector), rule: rule,
-      attackers: byzantine.count, learningRate: optimizer.learningRate.rate(at: roundsDone))
+      attackers: byzantine.count, learningRate: optimizer.learningRate.rate(at: optimizerState.step)
+    )
     for (index, node) in byzantine.enumerated() {
       let isAsked = members.contains(honest.count + index)
       answers.append(isAsked ? try Answer(of: node, in: view) : .notAsked)

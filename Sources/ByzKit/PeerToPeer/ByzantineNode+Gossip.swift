@@ -58,10 +58,7 @@ extension ByzantineNode {
       return try attack.craft(own: view.after)
     case let attack as any DataAttack:
       return try poisoned(attack, view)
-    case let attack:
-      throw AttackError.invalidParameter(
-        attack: attack.name, name: "type", value: "\(type(of: attack))",
-        requirement: "one of the protocols listed at Attack")
+    case let attack: throw AttackError.unknownType(of: attack)
     }
   }
 

@@ -14,7 +14,7 @@ public struct ClusterPlan: Sendable {
   /// The longest a round waits.
   public let deadline: Duration
 
-  /// A plan. The backend checks it.
+  /// A plan. The backend checks it with ``validate()``.
   public init(
     _ participants: [Participant], topology: Topology, models: [Tensor<Float>],
     mode: GossipMode = .synchronous, deadline: Duration = .seconds(60)
@@ -24,6 +24,21 @@ public struct ClusterPlan: Sendable {
     self.models = models
     self.mode = mode
     self.deadline = deadline
+  }
+
+  /// Checks that there are a participant and a model for each node, and that the models are of one shape.
+  ///
+  /// - Throws: ``PeerToPeerError/wrongCount(of:expected:actual:)``,
+  ///   ``ModelError/wrongParameterCount(expected:actual:)``.
+  public func validate() throws {
+    let n = topology.nodeCount
+    for (what, count) in [("participants", participants.count), ("models", models.count)]
+    where count != n {
+      throw PeerToPeerError.wrongCount(of: what, expected: n, actual: count)
+    }
+    for model in models where model.shape != models[0].shape {
+      throw ModelError.wrongParameterCount(expected: models[0].count, actual: model.count)
+    }
   }
 
   /// The nodes that lie.
@@ -109,11 +124,7 @@ public struct InProcessCluster: ClusterBackend {
 
   /// Makes the nodes.
   public func start(_ plan: ClusterPlan) async throws -> any Cluster {
-    let n = plan.topology.nodeCount
-    for (what, count) in [("participants", plan.participants.count), ("models", plan.models.count)]
-    where count != n {
-      throw PeerToPeerError.wrongCount(of: what, expected: n, actual: count)
-    }
+    try plan.validate()
     let nodes = try plan.participants.enumerated().map { number, participant in
       try DecentralizedNode(
         number, participant, in: plan.topology, parameters: plan.models[number], mode: plan.mode,

@@ -13,8 +13,8 @@ public import ByzTensor
 ///
 /// Whatever neighbors do, a round ends: when enough has arrived, or at the deadline, and says in
 /// its report what it used. When every message arrives in time, the models are bit for bit those of
-/// ``PeerToPeer/round(on:)``; and always those of ``PeerToPeer/replay(_:on:)`` with the nodes'
-/// records.
+/// ``PeerToPeer/round(on:)``; and always those of ``PeerToPeer/replay(_:on:)`` with the records of all
+/// nodes. A run that throws returns no records, so a run that lost a node cannot be replayed.
 public actor DecentralizedNode {
   /// Its number in the topology.
   public nonisolated let number: Int
@@ -70,7 +70,7 @@ public actor DecentralizedNode {
   /// How many rounds are over.
   public var roundsDone: Int { state.round }
 
-  /// Runs rounds, and closes the transport at the end, however it ends.
+  /// Runs rounds, and closes the transport at the end, however it ends; not if another run is under way.
   ///
   /// - Returns: one report for each round.
   /// - Throws: `CancellationError`; what the transport throws when nothing can be received any

@@ -50,7 +50,7 @@ public distributed actor GossipHost: RemoteActor {
     guard let inbox else { throw RuntimeError(.unknownTarget, "The run was not opened.") }
     let mail = try NeighborMailboxes(
       of: node.number, among: addresses, in: topology, actorSystem)
-    let transport = MailboxTransport(inbox: inbox, mail: mail)
+    let transport = MailboxTransport(inbox: inbox, mail: mail, deadline: node.deadline)
     do {
       let reports = try await node.run(rounds: rounds, over: transport)
       await transport.leave()

@@ -3,8 +3,8 @@ public import ByzTensor
 /// What one node has heard, and whether that is enough, without clocks, tasks or bytes: an event
 /// goes in, directives come out.
 ///
-/// Each vector is used in the round it belongs to, or dropped with a reason: nothing leaks into
-/// another round. Memory is bounded, whatever neighbors send: in step one vector for each neighbor
+/// Each vector is used in a round that it belongs to, or dropped with a reason, or was there when a
+/// round ended without a quorum or a newer one came: nothing leaks into another round. Memory is bounded, whatever neighbors send: in step one vector for each neighbor
 /// and each of ``lookahead`` + 1 rounds, else one for each neighbor.
 public struct GossipState: Sendable {
   /// Something that happens to the node.

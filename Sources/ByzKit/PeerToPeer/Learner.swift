@@ -35,6 +35,7 @@ struct Learner: Sendable {
     residents = Self.data(participant, outNeighbors).map { Residents([$0]) }
     self.parameters = parameters
     before = parameters
+    try participant.optimizer.validate()
     switch participant.role {
     case .honest(let node):
       try Self.check(parameters, node.model)

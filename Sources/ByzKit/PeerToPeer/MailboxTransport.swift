@@ -11,9 +11,14 @@ enum GossipLetter: Codable, Sendable {
 struct MailboxTransport: GossipTransport {
   let inbox: Mailbox<GossipLetter>
   let mail: NeighborMailboxes
+  /// The longest that a neighbor may take to say that a letter is in its mailbox: one that never does must not hold a round.
+  let deadline: Duration
 
   func send(_ message: GossipMessage, to neighbor: Int) async throws {
-    try await mail.send(GossipLetter.message(message), to: neighbor)
+    let mail = mail
+    try await withDeadline(deadline) {
+      try await mail.send(GossipLetter.message(message), to: neighbor)
+    }
   }
 
   func next() async throws -> GossipEvent? {

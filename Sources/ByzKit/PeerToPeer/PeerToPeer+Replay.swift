@@ -35,7 +35,8 @@ private struct Replay {
   private var steps: [Learner.LocalStep?]
   /// The vectors that have been sent and that a record still to come uses.
   private var sent: [Vector: Tensor<Float>] = [:]
-  private var wanted: Set<Vector> = []
+  /// How many records still to come use a vector.
+  private var wanted: [Vector: Int] = [:]
 
   /// What one node sent to another in a round of the sender.
   private struct Vector: Hashable {
@@ -57,7 +58,7 @@ private struct Replay {
       else { throw .impossibleRecord(record) }
       ahead[record.node].append(record)
       for contribution in record.used {
-        wanted.insert(Vector(contribution: contribution, receiver: record.node))
+        wanted[Vector(contribution: contribution, receiver: record.node), default: 0] += 1
       }
     }
     for node in ahead.indices { ahead[node].reverse() }
@@ -112,7 +113,7 @@ private struct Replay {
   private mutating func send(_ message: GossipMessage, from node: Int, to neighbor: Int) {
     let vector = Vector(
       contribution: .init(sender: node, round: message.round), receiver: neighbor)
-    if wanted.contains(vector) { sent[vector] = message.vector }
+    if wanted[vector] != nil { sent[vector] = message.vector }
   }
 
   private mutating func end(_ record: GossipRecord, hearing vectors: [Tensor<Float>]) async throws {
@@ -137,9 +138,13 @@ private struct Replay {
 
   /// Lets go of what no record to come uses.
   private mutating func forget(_ record: GossipRecord) {
-    for contribution in record.used
-    where !ahead[record.node].contains(where: { $0.used.contains(contribution) }) {
-      sent[Vector(contribution: contribution, receiver: record.node)] = nil
+    for contribution in record.used {
+      let vector = Vector(contribution: contribution, receiver: record.node)
+      guard let count = wanted[vector], count > 1 else {
+        (wanted[vector], sent[vector]) = (nil, nil)
+        continue
+      }
+      wanted[vector] = count - 1
     }
   }
 }

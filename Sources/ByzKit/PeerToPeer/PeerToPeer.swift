@@ -59,20 +59,12 @@ public struct PeerToPeer: Sendable {
     _ participants: [Participant], topology: Topology, models: [Tensor<Float>],
     mode: Mode = .synchronous
   ) throws {
-    let n = topology.nodeCount
-    guard participants.count == n else {
-      throw PeerToPeerError.wrongCount(of: "participants", expected: n, actual: participants.count)
-    }
-    guard models.count == n else {
-      throw PeerToPeerError.wrongCount(of: "models", expected: n, actual: models.count)
-    }
-    let byzantine = Set(participants.indices.filter { participants[$0].isByzantine })
+    let plan = ClusterPlan(participants, topology: topology, models: models, mode: mode)
+    try plan.validate()
+    let byzantine = plan.byzantine
     self.topology = topology
     learners = try participants.enumerated().map { node, participant in
-      guard models[node].shape == models[0].shape else {
-        throw ModelError.wrongParameterCount(expected: models[0].count, actual: models[node].count)
-      }
-      return try Learner(
+      try Learner(
         node, participant, in: topology, accomplices: byzantine, parameters: models[node])
     }
     states = try learners.map {

@@ -20,13 +20,16 @@ public struct RemoteCluster: ClusterBackend {
   /// - Throws: ``PeerToPeerError/notSpecified(node:)`` for a participant that was not made from a
   ///   ``ParticipantSpecification``, and what starting throws.
   public func start(_ plan: ClusterPlan) async throws -> any Cluster {
+    try plan.validate()
     let n = plan.topology.nodeCount
-    for (what, count) in [("participants", plan.participants.count), ("models", plan.models.count)]
-    where count != n {
-      throw PeerToPeerError.wrongCount(of: what, expected: n, actual: count)
-    }
     guard !backends.isEmpty else {
       throw RuntimeError(.invalidConfiguration, "A cluster needs at least one host.")
+    }
+    for backend in backends where !(backend is any LinkBackend) {
+      throw RuntimeError(
+        .invalidConfiguration,
+        "Each node needs a process of its own, which \(backend.name) does not give: use .inProcess for nodes in this one."
+      )
     }
     let system = ByzActorSystem(registry: .byzKit, liveness: liveness)
     do {
@@ -134,6 +137,8 @@ private final class RemoteNodes: Cluster {
   func models() async throws -> [Tensor<Float>?] {
     var models: [Tensor<Float>?] = []
     for node in nodes { models.append(try? await node.model()) }
+    // Not every node was asked then.
+    try Task.checkCancellation()
     return models
   }
 

@@ -46,11 +46,12 @@ extension Catalog {
     ) { p throws(CatalogError) in
       let (rows, columns) = (try p.integer("rows"), try p.integer("columns"))
       return { nodes in
-        let torus = try Topology.torus(rows: rows, columns: columns)
-        let n = nodes ?? torus.nodeCount
+        let (product, overflow) = rows.multipliedReportingOverflow(by: columns)
+        let n = nodes ?? product
+        // Before there are as many nodes.
         try TopologyError.require(
-          n == torus.nodeCount, "nodes", n, "rows × columns = \(torus.nodeCount)")
-        return torus
+          n == product && !overflow, "nodes", n, "rows × columns, \(rows) × \(columns)")
+        return try Topology.torus(rows: rows, columns: columns)
       }
     },
     entry(

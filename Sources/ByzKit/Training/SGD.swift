@@ -23,7 +23,7 @@ public struct SGD: Hashable, Codable, Sendable {
   /// λ, the factor of ‖θ‖²/2 in the loss: λ ≥ 0.
   public let weightDecay: Float
 
-  /// An optimizer with these rates; ``update(_:with:state:)`` checks them.
+  /// An optimizer with these rates; those who use it check them.
   public init(learningRate: LearningRate, momentum: Float = 0, weightDecay: Float = 0) {
     self.learningRate = learningRate
     self.momentum = momentum
@@ -76,7 +76,8 @@ public struct SGD: Hashable, Codable, Sendable {
     state.step += 1
   }
 
-  private func validate() throws(ModelError) {
+  /// Checks the rates.
+  func validate() throws(ModelError) {
     try learningRate.validate()
     guard momentum >= 0, momentum < 1 else {
       throw .invalidHyperparameter(

@@ -124,7 +124,7 @@ package final class WorkerHost: CallServer {
         spawned.numbers.insert(number)
       }
       // The connection may have ended meanwhile.
-      if !peer.isOpen { await connectionEnded() }
+      if peer.hasEnded { await connectionEnded() }
       return Message(.reply, body: WireValue.unsigned(number).serialized())
     case .keep(let set, let index, let type, let value):
       guard let type = system.registry.values[type] else {

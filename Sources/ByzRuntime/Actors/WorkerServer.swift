@@ -222,6 +222,7 @@ private final class ObservedLink: Link {
     link.send(message)
   }
 
+  func copies(_ segments: [Segment]) -> Bool { link.copies(segments) }
   func storage(toSend byteCount: Int) -> TensorStorage { link.storage(toSend: byteCount) }
   func waitUntilWritable() async throws { try await link.waitUntilWritable() }
   func close(_ reason: RuntimeError) { link.close(reason) }
@@ -241,6 +242,8 @@ private final class ObservedLink: Link {
       observe(.received(byteCount: message.payloadByteCount, isCall: message.kind == .call))
       receiver.receive(message)
     }
+
+    func heard() { receiver.heard() }
 
     func linkClosed(_ reason: RuntimeError) { receiver.linkClosed(reason) }
   }

@@ -71,8 +71,16 @@ package protocol LinkReceiver: AnyObject, Sendable {
   /// A message arrived. Called by one thread at a time, in order; must not block, since nothing arrives meanwhile.
   func receive(_ message: Message)
 
+  /// Bytes arrived of a message that is not whole yet. Called like ``receive(_:)``.
+  func heard()
+
   /// The link is closed, by either side or by a failure. The last call.
   func linkClosed(_ reason: RuntimeError)
+}
+
+extension LinkReceiver {
+  /// Nothing: for those who do not watch for signs of life.
+  package func heard() {}
 }
 
 /// What a peer may send, and how much it may take of this side.
@@ -101,6 +109,15 @@ public struct WireLimits: Hashable, Sendable {
 
   /// The defaults.
   public init() {}
+
+  /// What a stranger may send: what it takes to prove a token, and no tensors.
+  package var ofStrangers: WireLimits {
+    var strangers = self
+    strangers.body = min(body, 64 << 10)
+    strangers.message = min(message, strangers.body + Frame.headerByteCount)
+    strangers.segments = 0
+    return strangers
+  }
 }
 
 /// When a silent process counts as lost.

@@ -56,18 +56,23 @@ package final class Peer: Sendable {
   @discardableResult
   package func open() async throws -> Hello {
     begin()
-    return try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
-        let known: Result<Hello, any Error>? = shell.withLock { shell in
-          if let reason = shell.endReason { return .failure(reason) }
-          if let hello = shell.hello { return .success(hello) }
-          shell.opening.append(continuation)
-          return nil
+    do {
+      return try await withTaskCancellationHandler {
+        try await withCheckedThrowingContinuation { continuation in
+          let known: Result<Hello, any Error>? = shell.withLock { shell in
+            if let reason = shell.endReason { return .failure(reason) }
+            if let hello = shell.hello { return .success(hello) }
+            shell.opening.append(continuation)
+            return nil
+          }
+          if let known { continuation.resume(with: known) }
         }
-        if let known { continuation.resume(with: known) }
+      } onCancel: {
+        link.close(RuntimeError(.stopped, "The caller was cancelled."))
       }
-    } onCancel: {
-      link.close(RuntimeError(.stopped, "The caller was cancelled."))
+    } catch {
+      try Task.checkCancellation()
+      throw error
     }
   }
 
@@ -79,6 +84,9 @@ package final class Peer: Sendable {
 
   /// What the other side said about itself, once it has.
   package var hello: Hello? { shell.withLock { $0.hello } }
+
+  /// Whether the connection is over.
+  package var hasEnded: Bool { shell.withLock { $0.state.hasEnded } }
 
   /// Whether calls may be made.
   package var isOpen: Bool { shell.withLock { $0.state.isOpen } }
@@ -99,7 +107,10 @@ package final class Peer: Sendable {
     try Task.checkCancellation()
     var message = Message(.call, timeLeft: timeLeft, body: body, segments: segments)
     try check(message)
-    try await link.waitUntilWritable()
+    let deadline = timeLeft.map { Alarm.now + $0 }
+    try await waitUntilWritable(for: timeLeft)
+    let timeLeft = deadline.map { max(.zero, $0 - Alarm.now) }
+    message.timeLeft = timeLeft
     let (id, epoch) = shell.withLock { shell in
       shell.nextCall += 1
       return (shell.nextCall, shell.state.peerEpoch)
@@ -116,6 +127,18 @@ package final class Peer: Sendable {
       }
     } onCancel: {
       handle(.cancelled(id))
+    }
+  }
+
+  /// Waits for room in the link, as long as a call may take: a peer that lives and does not read makes none.
+  private func waitUntilWritable(for timeLeft: Duration?) async throws {
+    guard let timeLeft, link.isFull else { return try await link.waitUntilWritable() }
+    let link = link
+    do {
+      try await withDeadline(timeLeft) { try await link.waitUntilWritable() }
+    } catch let error as RuntimeError where error.code == .deadlineExceeded {
+      throw RuntimeError(
+        .deadlineExceeded, "\(link.peerName) did not read what was sent before in time.")
     }
   }
 
@@ -173,6 +196,8 @@ package final class Peer: Sendable {
 
 extension Peer: LinkReceiver, Alarm.Sleeper {
   package func receive(_ message: Message) { handle(.received(message)) }
+
+  package func heard() { handle(.heard) }
 
   package func linkClosed(_ reason: RuntimeError) { handle(.linkClosed(reason)) }
 

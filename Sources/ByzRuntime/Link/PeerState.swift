@@ -12,6 +12,8 @@ package struct PeerState {
     case started
     /// A message arrived.
     case received(Message)
+    /// Bytes of a message arrived that is not whole yet.
+    case heard
     /// This side asks for something: an answer will come as ``Directive/complete(_:_:)``.
     case call(UInt64, timeLeft: Duration?)
     /// The message of a call has been handed to the link.
@@ -88,6 +90,8 @@ package struct PeerState {
   /// Calls that have ended here, and that the other side still answers.
   private var overdue: Set<UInt64> = []
   private var serving: [UInt64: Time?] = [:]
+  /// Answers that have not been handed to the link yet.
+  private var answering = 0
   private var begun = SeenNumbers()
   /// The bytes that were sent without waiting for room since the link was last seen not to be full.
   private var unread = 0
@@ -155,6 +159,10 @@ package struct PeerState {
     switch event {
     case .started: return start(now)
     case .received(let message): return receive(message, now)
+    case .heard:
+      // What is large takes longer than a sign of life may, and those come behind it.
+      if phase == .open { lastHeard = now }
+      return []
     case .call(let id, let timeLeft):
       if phase == .open, otherIsDraining, !isDraining {
         // As good as gone, and the call has not begun: it may be made elsewhere.
@@ -181,9 +189,11 @@ package struct PeerState {
     case .served(var message):
       guard serving.removeValue(forKey: message.call) != nil else { return [] }
       message.epoch = peerEpoch
+      answering += 1
       return [.send(message)]
     case .sentAnswer:
       sent += 1
+      answering -= 1
       return closeIfDrained()
     case .sentAtOnce(let byteCount, let isFull):
       unread = isFull ? unread + byteCount : 0
@@ -297,7 +307,10 @@ extension PeerState {
       received += 1
       // Its answer would not be sent any more; that it was lost is what the other side will find.
       guard !isClosing else { return [] }
-      guard serving.count < mostCalls else { return [refusal(of: message.call)] }
+      guard serving.count < mostCalls else {
+        answering += 1
+        return [refusal(of: message.call)]
+      }
       serving[message.call] = .some(message.timeLeft.map { now + $0 })
       return [.serve(message)]
     case .reply, .failure:
@@ -379,9 +392,8 @@ extension PeerState {
 
 extension PeerState {
   private mutating func closeIfDrained() -> [Directive] {
-    guard isDraining || otherIsDraining, !isClosing, calls.isEmpty, serving.isEmpty else {
-      return []
-    }
+    guard isDraining || otherIsDraining, !isClosing, calls.isEmpty, serving.isEmpty, answering == 0
+    else { return [] }
     isClosing = true
     return [.closeWhenSent(RuntimeError(.stopped, "The connection was closed."))]
   }

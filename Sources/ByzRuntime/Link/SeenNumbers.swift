@@ -9,7 +9,7 @@ package struct SeenNumbers {
   /// Whether the number is new.
   package mutating func insert(_ number: UInt64) -> Bool {
     guard number > floor, above.insert(number).inserted else { return false }
-    while above.remove(floor + 1) != nil { floor += 1 }
+    while floor < .max, above.remove(floor + 1) != nil { floor += 1 }
     if above.count > 4096, let lowest = above.min() {
       above.remove(lowest)
       floor = lowest

@@ -39,8 +39,12 @@ extension ActorPool {
     try quorum.validate(for: subtasks.count)
     guard !subtasks.isEmpty else { return Gathering(outcomes: []) }
     let promise = Promise<Gathering<S.Output>>()
+    // The pool's own task does not inherit it.
+    let deadline = CallDeadline.current
     let isBegun = background.add {
-      await self.gather(subtasks, operands, options, workers, quorum, into: promise)
+      await CallDeadline.$current.withValue(deadline) {
+        await self.gather(subtasks, operands, options, workers, quorum, into: promise)
+      }
     }
     guard isBegun else { throw RuntimeError(.stopped, "The pool has been stopped.") }
     return try await withTaskCancellationHandler {
@@ -138,6 +142,8 @@ extension OperatorContext {
         outcomes[index] = .returned(try subtask.run(operands))
         isOver = state.handle(.returned)
       } catch {
+        // A subtask that has noticed it has not failed.
+        try Task.checkCancellation()
         outcomes[index] = .failed(error)
         isOver = state.handle(.failed)
       }

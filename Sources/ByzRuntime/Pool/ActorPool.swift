@@ -84,7 +84,7 @@ public final class ActorPool: Sendable {
 
   /// Waits for the subtasks that are running, and ends every worker.
   func stopWorkers() async {
-    for worker in dispatcher.withLock({ $0.workers }) { await worker.stop() }
+    await stopAll(dispatcher.withLock { $0.workers })
   }
 }
 
@@ -176,10 +176,17 @@ private func makeWorkers(
     for try await made in group { all.append(made) }
     all.sort { $0.index < $1.index }
     if let error = all.lazy.compactMap(\.error).first {
-      for made in all { await made.worker?.stop() }
+      await stopAll(all.compactMap(\.worker))
       throw error
     }
     return all.compactMap(\.worker)
+  }
+}
+
+/// Ends all at once: each may wait for what it has in hand.
+private func stopAll(_ workers: [any Worker]) async {
+  await withDiscardingTaskGroup { group in
+    for worker in workers { group.addTask { await worker.stop() } }
   }
 }
 

@@ -167,7 +167,15 @@ struct SubtaskRequest {
     }
     return OutputRows(
       elementType: output.elementType, columns: output.columns, count: output.count,
-      rows: output.rows, makeStorage: link.storage(toSend:))
+      rows: output.rows
+    ) { byteCount in
+      let storage = link.storage(toSend: byteCount)
+      // Rows that the subtask does not write would tell a stranger what lay there before; a parent has seen it all.
+      if !(link is ProcessLink) {
+        storage.address.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+      }
+      return storage
+    }
   }
 
   /// What the subtask will touch must be there, whatever the other side sent.

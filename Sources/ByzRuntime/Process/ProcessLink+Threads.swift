@@ -130,7 +130,9 @@ extension ProcessLink {
     var patience = Patience()
     while try reader.fill({ try receive($0, &patience) }) > 0 {
       if borrowed != nil { bell.withLock { $0.isDelivering = true } }
+      var isAmidMessage = true
       while let message = try reader.next() {
+        isAmidMessage = false
         let isOpen = state.withLock { state in
           state.countCall(message)
           return state.closeReason == nil
@@ -144,6 +146,7 @@ extension ProcessLink {
           receiver.receive(message)
         }
       }
+      if isAmidMessage { receiver.heard() }
       if borrowed != nil { giveBack(endDelivery()) }
     }
   }

@@ -153,7 +153,7 @@ package final class ProcessLink: Link {
 
   package func waitUntilWritable() async throws {
     let number = try state.withLock { state -> UInt64? in
-      if let reason = state.closeReason { throw reason }
+      if let reason = state.closeReason { throw lost(reason) }
       guard state.queuedByteCount >= Self.highWaterMark else { return nil }
       state.waitCount += 1
       return state.waitCount
@@ -162,7 +162,7 @@ package final class ProcessLink: Link {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let result = state.withLock { state -> Result<Void, any Error>? in
-          if let reason = state.closeReason { return .failure(reason) }
+          if let reason = state.closeReason { return .failure(lost(reason)) }
           if Task.isCancelled { return .failure(CancellationError()) }
           if state.queuedByteCount < Self.highWaterMark { return .success(()) }
           state.waiting[number] = continuation
@@ -278,7 +278,7 @@ package final class ProcessLink: Link {
       state.closeReason = reason
       return (reason, old)
     }
-    for continuation in old.waiting.values { continuation.resume(throwing: reason) }
+    for continuation in old.waiting.values { continuation.resume(throwing: lost(reason)) }
     bell.withLock { $0.isClosed = true }
     bell.signal()
     receiver.linkClosed(reason)
@@ -287,6 +287,11 @@ package final class ProcessLink: Link {
       fflush(nil)
       _exit(failure == nil ? 0 : 1)
     }
+  }
+
+  /// What waits for room hears.
+  private func lost(_ reason: RuntimeError) -> RuntimeError {
+    RuntimeError(.workerLost, "The link to \(peerName) is closed.", cause: reason)
   }
 
   private static func reason(_ name: String, _ ending: ChildProcess.Ending?) -> RuntimeError {

@@ -89,9 +89,6 @@ package struct FrameReader: Sendable {
     return count
   }
 
-  /// Whether all that has arrived has been handed out as messages.
-  package var isBetweenMessages: Bool { header == nil && staged.isEmpty }
-
   /// The next whole message, or nil when more bytes are needed.
   ///
   /// - Throws: ``RuntimeError/Code/malformedMessage`` for bytes that are no message or exceed a limit,

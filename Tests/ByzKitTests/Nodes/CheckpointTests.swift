@@ -70,11 +70,11 @@ final class CheckpointTests {
       .nan, Float(bitPattern: 0x7FA0_1234), .infinity, -0.0, .leastNonzeroMagnitude, 1,
     ]
     let written = try Checkpoint(
-      roundsDone: .max, parameters: Tensor(values),
+      roundsDone: 1 << 62 - 1, parameters: Tensor(values),
       optimizerState: SGD.State(velocity: Tensor(values.reversed()), step: 7))
     try written.write(to: path)
     let back = try Checkpoint(contentsOf: path)
-    #expect(back.roundsDone == .max && back.optimizerState.step == 7)
+    #expect(back.roundsDone == 1 << 62 - 1 && back.optimizerState.step == 7)
     #expect(back.parameters.elements.map(\.bitPattern) == values.map(\.bitPattern))
     #expect(
       back.optimizerState.velocity?.elements.map(\.bitPattern)
@@ -154,9 +154,13 @@ final class CheckpointTests {
       try server.resume(from: other)
     }
     #expect(server.roundsDone == 0 && server.parameters.hasSameBits(as: before))
-    #expect(throws: ModelError.self) {
-      try Checkpoint(
-        roundsDone: 0, parameters: [1, 2], optimizerState: SGD.State(velocity: [1], step: 1))
+    for (rounds, state) in [
+      (0, SGD.State(velocity: [1], step: 1)), (-1, SGD.State()), (1 << 62, SGD.State()),
+      (0, SGD.State(step: -1)), (0, SGD.State(step: .max)),
+    ] {
+      #expect(throws: ModelError.self) {
+        try Checkpoint(roundsDone: rounds, parameters: [1, 2], optimizerState: state)
+      }
     }
   }
 

@@ -95,6 +95,26 @@ struct NodeApplicationTests {
     }
   }
 
+  @Test("refuse an attack that no protocol says the sight of, and a round below 0")
+  func impossibleAttacks() async throws {
+    struct Sightless: Attack {
+      let name = "sightless"
+      let inputNames: [String] = []
+      func run(_ inputs: OperatorInputs, in context: OperatorContext) -> any Sendable { 0 }
+    }
+    let problem = try Problem()
+    let parameters = problem.model.initialParameters(key: problem.key)
+    for (attack, round) in [(Sightless(), 0), (Gaussian(), -1)] as [(any Attack, Int)] {
+      let liar = try ByzantineNode(name: "liar", attack: attack, key: RandomKey(1))
+      let application = try ByzantineNodeApplication(
+        liar, against: .median, learningRate: .constant(0.1))
+      await #expect(throws: (any Error).self) {
+        _ = try await application.attack(
+          honest: [parameters], parameters: parameters, round: round)
+      }
+    }
+  }
+
   @Test(
     "make every attack with what its type sees, on the calling task and on a pool",
     arguments: [

@@ -60,6 +60,68 @@ struct ParameterServerTests {
     #expect(server.roundsDone == 1)
   }
 
+  @Test("is as before when the last of its nodes was cancelled")
+  func cancelledNode() async throws {
+    let problem = try Problem()
+    let server = try ParameterServer(
+      honest: problem.honest(2) { node in
+        if node == 1 { withUnsafeCurrentTask { $0?.cancel() } }
+      }, aggregator: .median, optimizer: SGD(learningRate: 0.1),
+      parameters: problem.model.initialParameters(key: problem.key), policy: RoundPolicy(quorum: 2))
+    let round = Task { [server] in
+      var next = server
+      defer { #expect(next.roundsDone == 0) }
+      try await next.round()
+    }
+    await #expect(throws: CancellationError.self) { try await round.value }
+  }
+
+  @Test(
+    "an attack on the model knows the rate that the server steps with, after rounds without a step")
+  func rateAfterIdleRounds() async throws {
+    let problem = try Problem()
+    func parameters(_ rate: LearningRate) async throws -> Tensor<Float> {
+      let honest = try problem.honest(2)
+      let liar = try ByzantineNode(
+        name: "liar", attack: ModelReplacement(gamma: 3), own: honest[0], key: RandomKey(1))
+      var server = try ParameterServer(
+        honest: honest, byzantine: [liar], aggregator: .mean, optimizer: SGD(learningRate: rate),
+        parameters: problem.model.initialParameters(key: problem.key))
+      // One round is over, and no step was taken in it.
+      try server.resume(
+        from: Checkpoint(
+          roundsDone: 1, parameters: server.parameters, optimizerState: SGD.State()))
+      try await server.round()
+      return server.parameters
+    }
+    let decaying = try await parameters(.step(initial: 0.1, every: 1, factor: 0.5))
+    let constant = try await parameters(.constant(0.1))
+    #expect(decaying.hasSameBits(as: constant))
+  }
+
+  @Test(
+    "refuses an optimizer whose rates are out of range, and data that does not fit, before any round"
+  )
+  func impossibleOptimizer() throws {
+    let problem = try Problem()
+    let parameters = problem.model.initialParameters(key: problem.key)
+    #expect(throws: ModelError.self) {
+      try ParameterServer(
+        honest: problem.honest(2), aggregator: .median,
+        optimizer: SGD(learningRate: 0.1, momentum: 1), parameters: parameters)
+    }
+    let other = try Problem(classes: 4).honest(1)[0]
+    let liar = try ByzantineNode(name: "liar", attack: SignFlip(), own: other, key: RandomKey(1))
+    #expect(
+      throws: ModelError.wrongParameterCount(
+        expected: other.model.parameterCount, actual: parameters.count)
+    ) {
+      try ParameterServer(
+        honest: problem.honest(2), byzantine: [liar], aggregator: .median,
+        optimizer: SGD(learningRate: 0.1), parameters: parameters)
+    }
+  }
+
   @Test("reports a rule that refuses, and goes on")
   func refusalIsAnOutcome() async throws {
     let problem = try Problem()

@@ -3,6 +3,16 @@ import Testing
 
 @Suite("Peer to peer")
 struct PeerToPeerTests {
+  @Test("refuses an optimizer that could take no step, before any round")
+  func impossibleOptimizer() throws {
+    let peers = try Peers()
+    let participants = try peers.participants(
+      honest: 3, rule: .median, optimizer: SGD(learningRate: 0.1, momentum: 1))
+    #expect(throws: ModelError.self) {
+      try PeerToPeer(participants, topology: .complete(3), models: peers.equalModels(3))
+    }
+  }
+
   /// Seven honest nodes and two liars on a complete graph, each node with a model of its own; steps are taken if `rate` > 0.
   private func peers(
     _ rule: any Aggregator, attack: any Attack, rate: Double = 0

@@ -89,6 +89,22 @@ struct RemoteClusterTests {
     #expect(isSame)
   }
 
+  @Test("refuses nodes on threads, which would share one address, and models of two shapes")
+  func impossiblePlaces() async throws {
+    let error = await #expect(throws: RuntimeError.self) {
+      try await withCluster(try clusterPlan(), on: .hosts(.thread)) { _ in }
+    }
+    #expect(error?.message.contains(".inProcess") == true)
+    let plan = try clusterPlan()
+    let other = ClusterPlan(
+      plan.participants, topology: plan.topology,
+      models: plan.models.dropLast() + [Tensor<Float>([1, 2])])
+    await #expect(throws: ModelError.wrongParameterCount(expected: plan.models[0].count, actual: 2))
+    { try await withCluster(other, on: backend) { _ in } }
+    await #expect(throws: ModelError.wrongParameterCount(expected: plan.models[0].count, actual: 2))
+    { try await withCluster(other) { _ in } }
+  }
+
   @Test("refuses a participant that another process could not make")
   func unspecified() async throws {
     let peers = try Peers()

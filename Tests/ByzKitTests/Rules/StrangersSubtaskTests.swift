@@ -59,9 +59,9 @@ struct StrangersSubtaskTests {
   /// What a worker answers when asked to run it on rows of zeros, of which nothing travels unless they are sent.
   private func answer(
     to subtask: some Encodable, named name: String, columns: Int, rows: Int, outputs: Int,
-    areSent: Bool = false
+    areSent: Bool = false, registry: Registry = .byzKit
   ) async throws -> Message {
-    let system = ByzActorSystem(registry: .byzKit)
+    let system = ByzActorSystem(registry: registry)
     let hello = system.hello(namesBLAS: false)
     let type = try #require(hello.types.keys.first { $0.contains(name) })
     let (link, _) = MemoryLink.pair(limits: WireLimits())
@@ -96,6 +96,26 @@ struct StrangersSubtaskTests {
     func run(_ operands: Operands) -> Int {
       if begins { byz_test_start_measuring() }
       return begins ? 0 : Int(byz_test_peak_memory())
+    }
+  }
+
+  /// Leaves its rows as they are.
+  struct Idle: Subtask {
+    func run(_ operands: Operands) -> Bool { operands.outputs != nil }
+  }
+
+  @Test("gets nothing back of what lay where its rows are")
+  func untouchedRows() async throws {
+    // Memory that others have used and left.
+    var used: [Tensor<Float>] = (0..<8).map { _ in Tensor(repeating: 7, shape: [1 << 18]) }
+    used.removeAll()
+    let answer = try await answer(
+      to: Idle(), named: "Idle", columns: 1 << 18, rows: 1, outputs: 8,
+      registry: Registry.byzKit.merging(Registry(subtasks: [Idle.self])))
+    #expect(answer.kind == .reply && answer.segments.count == 8)
+    for segment in answer.segments {
+      let isClear = segment.withUnsafeBytes { $0.allSatisfy { $0 == 0 } }
+      #expect(isClear)
     }
   }
 

@@ -310,6 +310,34 @@ struct PeerStateTests {
     #expect(closing(state.handle(.sentAnswer, at: .zero)) != nil)
   }
 
+  @Test("an answer that has not been handed to the link yet keeps the connection, however it ends")
+  func unsentAnswer() {
+    let goodbye = PeerState.Event.received(Message(.goodbye, epoch: 7))
+    for ending in [goodbye, .drained] {
+      var state = opened(mostCalls: 1)
+      for call: UInt64 in [1, 2] {
+        _ = state.handle(.received(Message(.call, epoch: 7, call: call)), at: .zero)
+      }
+      _ = state.handle(.served(Message(.reply, call: 1)), at: .zero)
+      #expect(closing(state.handle(ending, at: .zero)) == nil)
+      // The second was refused, which is an answer, too.
+      #expect(closing(state.handle(.sentAnswer, at: .zero)) == nil)
+      #expect(closing(state.handle(.sentAnswer, at: .zero)) != nil)
+    }
+  }
+
+  @Test("a message that takes long to arrive is a sign of life")
+  func slowMessage() {
+    for isHeard in [true, false] {
+      var state = opened()
+      for second in 1...8 {
+        if isHeard { _ = state.handle(.heard, at: .seconds(second)) }
+        _ = state.handle(.ticked, at: .seconds(second))
+      }
+      #expect(state.hasEnded == !isHeard)
+    }
+  }
+
   @Test("a number is new once, and the memory of numbers is bounded")
   func seenNumbers() {
     var seen = SeenNumbers()
@@ -318,5 +346,9 @@ struct PeerStateTests {
     for number in stride(from: UInt64(10), to: 100_000, by: 2) { _ = seen.insert(number) }
     let isNewAgain = [99_998, 5].map { seen.insert($0) }
     #expect(isNewAgain == [false, false])
+    // Up to the last number there is.
+    for back in (UInt64(0)...4095).reversed() + [4097, 4096] { _ = seen.insert(.max - back) }
+    let isLastNew = seen.insert(.max)
+    #expect(!isLastNew)
   }
 }
