@@ -172,7 +172,7 @@ struct ProcessLinkTests {
     let waiting = Task { try await pair.here.waitUntilWritable() }
     pair.here.close(RuntimeError(.stopped, "Enough."))
     let error = await #expect(throws: RuntimeError.self) { try await waiting.value }
-    #expect(error?.code == .stopped)
+    #expect(error?.code == .workerLost)
     await #expect(throws: RuntimeError.self) { try await pair.here.waitUntilWritable() }
   }
 
