@@ -17,7 +17,7 @@ struct AttackCommand: AsyncParsableCommand {
     String
   @Argument(help: "The .npy files; - for standard input.") var inputs: [String]
   @Option(name: .shortAndLong, help: "The .npy file to write.") var output: String
-  @Option(help: "What gaussian and random draw from.") var seed: UInt64 = 0
+  @Option(help: "What gaussian and random draw from; 0 unless given.") var seed: UInt64?
   @Option(help: "The number of classes: labelFlip.") var classes: Int?
   @Option(help: "The rule to hurt, such as krum:f=2: optimalALIE, optimalIPM.") var rule: String?
   @OptionGroup(title: "Parameters") var options: AttackOptions
@@ -29,13 +29,22 @@ struct AttackCommand: AsyncParsableCommand {
     let made = try given.make(entry, specification)
     let f = made is any RuleAwareAttack ? given.take("f") : nil
     try given.requireAllUsed(by: entry.name, parameters: entry.parameters)
+    for (flag, isGiven, isTaken) in [
+      ("seed", seed != nil, made is any BlindAttack),
+      ("classes", classes != nil, made is LabelFlip),
+      ("rule", rule != nil, made is any RuleAwareAttack),
+    ] where isGiven && !isTaken {
+      throw Failure("\(entry.name) does not take --\(flag): leave it out.")
+    }
     let input = try InputVectors(inputs, output: output)
 
     if let rule = made as? any Rule {
       try await RuleChain(preAggregators: [], last: rule).run(on: input, writing: output)
       return
     }
-    let target = try (made as? any RuleAwareAttack).map { try Target($0, rule: rule, f: f) }
+    let target = try (made as? any RuleAwareAttack).map {
+      try Target($0, named: entry.name, rule: rule, f: f)
+    }
     switch TypedVectors(input) {
     case .float32(let vectors): try await craft(made, target, vectors)
     case .float64(let vectors): try await craft(made, target, vectors)
@@ -49,7 +58,7 @@ struct AttackCommand: AsyncParsableCommand {
     let sent: Tensor<Element>
     switch attack {
     case let attack as any BlindAttack:
-      sent = try attack.craft(shape: first.shape, key: RandomKey(seed))
+      sent = try attack.craft(shape: first.shape, key: RandomKey(seed ?? 0))
     case let attack as LabelFlip:
       let labels = vectors.count == 1 ? first : try Tensor(stacking: vectors)
       sent = try attack.poison(labels: labels, classes: classes)
@@ -66,10 +75,12 @@ struct AttackCommand: AsyncParsableCommand {
     let rule: any Aggregator
     let f: Int
 
-    init(_ attack: any RuleAwareAttack, rule: String?, f: ParameterValue?) throws {
-      guard let rule else { throw Failure("\(attack.name) needs --rule, such as --rule krum:f=2.") }
+    init(
+      _ attack: any RuleAwareAttack, named name: String, rule: String?, f: ParameterValue?
+    ) throws {
+      guard let rule else { throw Failure("\(name) needs --rule, such as --rule krum:f=2.") }
       guard case .integer(let f) = f else {
-        throw Failure("\(attack.name) needs --f, the number of attackers.")
+        throw Failure("\(name) needs --f, the number of attackers, a whole number.")
       }
       var specification = try RuleSpecification(rule)
       let entry = try Catalog.aggregator(specification.name)

@@ -36,8 +36,15 @@ struct InputVectors {
     }
     // Rows without columns take no memory, so there may be more of them than an array can list.
     guard !tensors[0].shape.contains(0) else { throw AggregationError.noVectors }
+    guard tensors[0].shape.count < 2 || tensors[0].shape[0] <= Self.mostVectors else {
+      throw Failure(
+        "\(paths[0]) has shape \(tensors[0].shape), which is more than \(Self.mostVectors) vectors: is it transposed?"
+      )
+    }
     vectors = tensors[0].shape.count < 2 ? tensors : tensors[0].rows
   }
+
+  private static let mostVectors = 1 << 20
 
   private static func open(_ path: String, output: String) throws -> AnyTensor {
     guard path != "-" else {

@@ -20,7 +20,9 @@ enum Interruption {
     // The first use of a static property is no matter for a signal handler.
     _ = (isBeginning.load(ordering: .relaxed), pending.load(ordering: .relaxed))
     _ = path.load(ordering: .relaxed)
-    for number in [SIGINT, SIGTERM, SIGHUP] {
+    // A file above the limit of sizes is an error like others, not the end.
+    signal(SIGXFSZ, SIG_IGN)
+    for number in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] {
       let former = signal(number, SIG_IGN)
       if unsafeBitCast(former, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { continue }
       signal(number) { number in

@@ -36,6 +36,7 @@ public final class OutputFile {
 
   /// The same; without its name the file is gone with the last reference to this object, however the process ends.
   init(path: String, byteCount: Int, keepsName: Bool) throws(FileError) {
+    if keepsName { try Self.checkPlace(path) }
     var number = 0
     var candidate = ""
     var opened: Int32 = -1
@@ -61,6 +62,21 @@ public final class OutputFile {
     hasName = keepsName
     temporaryPath = candidate
     descriptor = opened
+  }
+
+  /// Refuses now what a new file could not, or must not, take the place of: a folder, a device, a pipe.
+  private static func checkPlace(_ path: String) throws(FileError) {
+    guard !path.isEmpty, !path.hasSuffix("/") else {
+      throw FileError(path: path, operation: "put a file at", code: path.isEmpty ? ENOENT : EISDIR)
+    }
+    var status = stat()
+    guard stat(path, &status) == 0 else { return }
+    let kind = status.st_mode & S_IFMT
+    guard kind == S_IFREG else {
+      throw FileError(
+        path: path, operation: "put a file in place of what is no regular file at",
+        code: kind == S_IFDIR ? EISDIR : EINVAL)
+    }
   }
 
   private static func claim(_ byteCount: Int, of descriptor: Int32, path: String) throws(FileError)

@@ -58,15 +58,14 @@ extension Rows {
           measurement, columns: piece, inPartsOf: part, areApart: areApart, centredOn: centred,
           into: out + partsBefore * size)
       }
-      let parts = (piece.count - 1) / part + 1
-      withUnsafeTemporaryAllocation(of: Double.self, capacity: parts * size) { sums in
-        measurePiece(
-          measurement, columns: piece, inPartsOf: part, areApart: true, centredOn: centred,
-          into: sums.baseAddress!)
+      withUnsafeTemporaryAllocation(of: Double.self, capacity: size) { sums in
         // In the order of the parts, as without pieces.
-        for (index, start) in stride(from: 0, to: sums.count, by: size).enumerated() {
-          let isFirst = partsBefore + index == 0
-          for i in 0..<size { out[i] = isFirst ? sums[start + i] : out[i] + sums[start + i] }
+        for start in stride(from: piece.lowerBound, to: piece.upperBound, by: part) {
+          measurePiece(
+            measurement, columns: start..<min(start + part, piece.upperBound), inPartsOf: part,
+            areApart: true, centredOn: centred, into: sums.baseAddress!)
+          let isFirst = start == range.lowerBound
+          for i in 0..<size { out[i] = isFirst ? sums[i] : out[i] + sums[i] }
         }
       }
     }

@@ -32,7 +32,7 @@ extension Rows {
 
   /// Of each row.
   private static var pieceByteCount: Int { 1 << 20 }
-  /// Of all rows: pages that were read too early are gone when they are wanted.
+  /// Of all rows, for each caller: pages that were read too early are gone when they are wanted.
   private static var aheadByteCount: Int { 256 << 20 }
 
   /// Has the system begin to read these columns, as far as they are no longer, or not yet, in memory.

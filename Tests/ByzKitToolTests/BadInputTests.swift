@@ -88,6 +88,88 @@ struct BadInputTests {
     #expect(tool.files == ["x.npy"])
   }
 
+  @Test("an output where no file can be put, or none should, is refused before any work")
+  func impossibleOutput() throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    try tool.write("x.npy")
+    try FileManager.default.createDirectory(
+      at: tool.folder.appending(path: "folder"), withIntermediateDirectories: false)
+    #expect(mkfifo(tool.path("pipe"), 0o600) == 0)
+    let before = tool.files
+    for (output, complaint) in [
+      ("folder", "folder: Is a directory"), ("folder/", "folder/: Is a directory"),
+      ("pipe", "no regular file at pipe: Invalid argument"), ("", "No such file or directory"),
+    ] {
+      let result = try tool("aggregate", "mean", "x.npy", "-o", output)
+      #expect(result.status == 1)
+      #expect(result.errors.contains(complaint), "\(result.errors)")
+      #expect(tool.files == before)
+    }
+  }
+
+  @Test("a file above the limit of sizes is an error, and nothing of it is left")
+  func fileSizeLimit() throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    try tool.write("x.npy", d: 10_000)
+    let executable = try #require(try tool.process([]).executableURL)
+    let process = try tool.process([
+      "-c", "ulimit -f 10 && exec \"$0\" aggregate mean x.npy -o out.npy", executable.path,
+    ])
+    process.executableURL = URL(filePath: "/bin/sh")
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    let said = String(
+      decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit && process.terminationStatus == 1)
+    #expect(said.contains("File too large"), "\(said)")
+    #expect(tool.files == ["x.npy"])
+  }
+
+  @Test("a transposed file is refused before there is memory for every pair of its rows")
+  func transposed() throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    try tool.write("x.npy", n: 16_385, d: 1)
+    let result = try tool("aggregate", "krum", "--f", "2", "x.npy", "-o", "out.npy")
+    #expect(result.status == 1)
+    #expect(result.errors.contains("n = 16385"), "\(result.errors)")
+    #expect(tool.files == ["x.npy"])
+  }
+
+  @Test("an attack's options that it does not take, and lists with holes, are refused")
+  func attackOptions() throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    try tool.write("x.npy")
+    try Tensor<Float>([0, 1, 2]).write(npy: tool.path("labels.npy"))
+    let before = tool.files
+    for (arguments, complaint) in [
+      (["alie", "--seed", "7", "x.npy"], "alie does not take --seed"),
+      (["alie", "--classes", "7", "x.npy"], "alie does not take --classes"),
+      (["empire", "--rule", "median", "x.npy"], "empire does not take --rule"),
+      (["optimalALIE", "--f", "2", "x.npy"], "optimalALIE needs --rule"),
+      (["optimalALIE", "--rule", "median", "--f", "two", "x.npy"], "a whole number"),
+      (["labelFlip", "--mapping", "0:1,0:2", "labels.npy"], "mapping"),
+      (["labelFlip", "--mapping", "0:16777217", "labels.npy"], "16777217"),
+      (["empire:scale=1,", "x.npy"], "written as name=value"),
+    ] {
+      let process = try tool.process(["attack"] + arguments + ["-o", "out.npy"])
+      let errors = Pipe()
+      process.standardError = errors
+      try process.run()
+      let said = String(
+        decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 1, "\(arguments)")
+      #expect(said.contains(complaint), "\(said)")
+      #expect(tool.files == before)
+    }
+  }
+
   @Test("missing arguments are a matter of usage: 64")
   func usage() throws {
     let tool = try Tool()

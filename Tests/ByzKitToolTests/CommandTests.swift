@@ -77,7 +77,7 @@ struct CommandTests {
       try sent("optimalIPM", "--f", "2", "--rule", "krum", "x.npy")
         == OptimizedAttack(.innerProduct).craft(honest: x.rows, against: Krum(f: 2), f: 2))
     let result = try tool("attack", "optimalIPM", "x.npy", "-o", "none.npy")
-    #expect(result.errors == "byzkit: OptimizedAttack needs --rule, such as --rule krum:f=2.\n")
+    #expect(result.errors == "byzkit: optimalIPM needs --rule, such as --rule krum:f=2.\n")
   }
 
   @Test("conformance counts the cases and ends with 1 if one is not met")

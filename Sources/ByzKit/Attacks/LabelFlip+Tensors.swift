@@ -25,6 +25,11 @@ extension LabelFlip {
     let largest = known.max() ?? -1
     guard largest < .max else { throw .labelOutOfRange(label: largest, classes: .max) }
     let poisoned = try poison(labels: wanted, classes: classes ?? largest + 1)
+    for label in poisoned where Element(exactly: label) == nil {
+      throw .invalidParameter(
+        attack: name, name: "label", value: "\(label)",
+        requirement: "a number that the labels' type holds exactly")
+    }
     return Tensor(shape: labels.shape) { buffer in
       _ = buffer.initialize(from: poisoned.lazy.map { Element($0) })
     }

@@ -15,7 +15,8 @@ public struct RuleSpecification: Hashable, Sendable {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     name = String(parts[0])
     values = [:]
-    for assignment in parts.dropFirst().joined().split(separator: ",") {
+    guard parts.count == 2 else { return }
+    for assignment in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
       let sides = assignment.split(separator: "=", maxSplits: 1)
       guard sides.count == 2 else {
         throw .wrongParameter(name: String(assignment), expected: "written as name=value")
@@ -70,7 +71,7 @@ extension ParameterValue {
 
   /// Reads a value as it stands in a command line: a number, a word, a list with slashes, or pairs with `>`.
   public init(parsing text: String) {
-    let items = text.split(separator: "/")
+    let items = text.split(separator: "/", omittingEmptySubsequences: false)
     let pairs = items.map { item in
       let sides = item.split(separator: ">", omittingEmptySubsequences: false)
       return sides.count == 2 ? sides.compactMap { Int($0) } : []
@@ -79,7 +80,7 @@ extension ParameterValue {
       self = .integer(number)
     } else if let number = Double(text) {
       self = .number(number)
-    } else if !items.isEmpty, pairs.allSatisfy({ $0.count == 2 }) {
+    } else if pairs.allSatisfy({ $0.count == 2 }), Set(pairs.map { $0[0] }).count == pairs.count {
       self = .mapping(Dictionary(pairs.map { ($0[0], $0[1]) }) { $1 })
     } else if items.count > 1, items.allSatisfy({ Int($0) != nil }) {
       self = .integers(items.compactMap { Int($0) })

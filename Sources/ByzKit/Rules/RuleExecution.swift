@@ -83,6 +83,12 @@ struct RuleRun {
   private var wholeIsLarge: Bool?
 
   init(_ rule: any Rule, on rows: Rows) throws(AggregationError) {
+    if let measurement = rule.measurement, measurement.count(n: 2) > 2 {
+      try rule.require(
+        rows.count <= Self.mostPairwise, "n", rows.count,
+        "at most \(Self.mostPairwise), since the rule measures every pair: is each row of the data one of the vectors?"
+      )
+    }
     self.init(rule: rule, rows: try rows.addingExtraVector(of: rule), n: rows.count)
   }
 
@@ -173,6 +179,8 @@ struct RuleRun {
       || (combination == nil ? measuring : combining) < Self.stepThreshold
   }
 
+  /// A number for each pair of them takes 2 GiB.
+  private static let mostPairwise = 1 << 14
   /// 2 ms, in nanoseconds: to wake a processor, twice, can take a tenth of it.
   private static let splitThreshold = 2e6
   /// What one of the two steps takes at least if it is worth to wake processors for.
@@ -187,7 +195,11 @@ struct RuleRun {
 
   /// Whether rows can be measured some at a time, with the same bits: a measurement of more rows is cut in other places.
   var canRunInParts: Bool {
-    rows.count == n && n <= 1 << 16 && (rule.measurement == nil || rule.measurement == .norms)
+    guard rows.count == n, n <= 1 << 16, let measurement = rule.measurement else {
+      return rows.count == n && rule.measurement == nil
+    }
+    return measurement == .norms
+      && measurement.partLength(rows) == measurement.partLength(rows.selecting([0]))
   }
 
   /// The run in parts of rows that stay in a processor's cache between two passes.

@@ -6,7 +6,8 @@ public struct WorkerServerOptions: Sendable {
   public var liveness = Liveness()
   /// Whether clients are refused that would compute other bits: other kernels, or another BLAS.
   public var requiresSameBits = false
-  /// How long calls that are running may take when the server ends. By default 20 seconds.
+  /// How long calls that are running may take when the server ends; then they are cancelled, and their connections close. A subtask
+  /// is waited for all the same, a method of an actor that ignores cancellation runs on. By default 20 seconds.
   public var drainLimit: Duration = .seconds(20)
   /// Is told what happens, on any thread, and must not block: for logs and metrics.
   public var observer: @Sendable (WorkerServerEvent) -> Void = { _ in }
