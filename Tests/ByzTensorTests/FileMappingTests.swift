@@ -115,14 +115,18 @@ final class FileMappingTests {
     #expect(try contents() == [])
   }
 
-  @Test("a commit over a folder fails and can be abandoned")
+  @Test("a commit over a folder fails and can be abandoned; one that is there before is refused")
   func commitOverFolder() throws {
-    try FileManager.default.createDirectory(
-      atPath: "\(folder)/out", withIntermediateDirectories: false)
     do {
       let output = try OutputFile(path: "\(folder)/out", byteCount: 4)
+      try FileManager.default.createDirectory(
+        atPath: "\(folder)/out", withIntermediateDirectories: false)
       #expect(throws: FileError.self) { try output.commit() }
     }
+    let error = #expect(throws: FileError.self) {
+      try OutputFile(path: "\(folder)/out", byteCount: 4)
+    }
+    #expect(error?.code == EISDIR)
     #expect(try contents() == ["out"])
   }
 }
