@@ -146,11 +146,11 @@ final class UCXEndpoint: @unchecked Sendable {
   func linger(for time: Duration) {
     guard let worker else { return }
     let end = ContinuousClock.now + time
+    // The time is over also for a peer that goes on sending.
     while failure == nil {
-      if byz_ucx_progress(worker) { continue }
       let left = end - ContinuousClock.now
       guard left > .zero else { return }
-      wait(upTo: left)
+      if !byz_ucx_progress(worker) { wait(upTo: left) }
     }
   }
 

@@ -201,7 +201,8 @@ package final class UCXLink: Link {
       release(endpoint.takeGoneByteCount())
       let isDone = state.withLock { state in
         guard state.queue.isEmpty else { return false }
-        state.isAsleep = endpoint.isQuiet && state.closing == nil
+        // What is to close is for the thread to do.
+        state.isAsleep = endpoint.isQuiet && state.closing == nil && state.closingWhenSent == nil
         if !state.isAsleep { bell.withLock { $0?.wake() } }
         return true
       }

@@ -49,6 +49,13 @@ struct Tool {
   func callAsFunction(
     _ arguments: String..., input: Data = Data(), environment: [String: String] = [:]
   ) throws -> Result {
+    try self(arguments, input: input, environment: environment)
+  }
+
+  /// The same.
+  func callAsFunction(
+    _ arguments: [String], input: Data = Data(), environment: [String: String] = [:]
+  ) throws -> Result {
     let process = try process(arguments, environment: environment)
     let (standardInput, output, errors) = (Pipe(), Pipe(), Pipe())
     process.standardInput = standardInput

@@ -44,7 +44,8 @@ public struct Checkpoint: Sendable {
     }
     for (name, number) in [("rounds done", roundsDone), ("steps", optimizerState.step)]
     where !Self.counts.contains(number) {
-      throw .invalidHyperparameter(name: name, value: Double(number), bound: "from 0 to 2⁶²")
+      throw .invalidHyperparameter(
+        name: name, value: Double(number), bound: "at least 0 and below 2⁶²")
     }
     self.init(checked: roundsDone, parameters, optimizerState)
   }
