@@ -79,7 +79,7 @@ final class MailServer {
     case .spawn:
       node.shell.start(node)
       task.end(.success(.null))
-    case .invoke, .subtask, .keep: world.violate("A call arrived changed.")
+    case .invoke, .subtask, .keep, .resume: world.violate("A call arrived changed.")
     }
   }
 }

@@ -120,7 +120,9 @@ final class MailShell {
         (try? client.adopt(end, as: end.peerName ?? name, at: "\(schemes[number]):\(number)"))
           != nil
       else { return }
-      end.call(body: Service.spawn(type: "mail", arguments: .null).value.serialized()) { _ in }
+      end.call(body: Service.spawn(type: "mail", arguments: .null, key: nil).value.serialized()) {
+        _ in
+      }
     }
   }
 

@@ -1,43 +1,149 @@
 import ByzRuntime
 import ByzTCP
+import ByzUCX
 import Testing
 
 @Suite("An actor whose connection breaks", .serialized, .timeLimit(.minutes(1)))
 struct LostConnectionTests {
-  private let registry = Registry(actors: [Postman.self])
+  private let registry = PlaceWorker.registry
 
+  /// A host that keeps actors for `limit`, behind a proxy that can break connections.
   private func withProxy(
-    _ body: (ByzActorSystem, ResettingProxy, TCPBackend) async throws -> Void
+    keeping limit: Duration = .seconds(3600), liveness: Liveness = Liveness(),
+    _ body: (ByzActorSystem, ResettingProxy, TCPBackend, WorkerServer) async throws -> Void
   ) async throws {
-    try await withWorkerServer(registry: registry) { server in
+    var options = WorkerServerOptions()
+    options.returnLimit = limit
+    // The server's end waits for no client that has not come again.
+    try await withWorkerServer(registry: registry, options: options) { server in
       let proxy = try ResettingProxy(to: try TCPAddress(server.address).port)
       defer { proxy.stop() }
-      try await withActorSystem(registry) { system in
-        try await body(system, proxy, .tcp("127.0.0.1:\(proxy.port)"))
+      try await withActorSystem(registry, liveness: liveness) { system in
+        try await body(system, proxy, .tcp("127.0.0.1:\(proxy.port)"), server)
       }
-      // What was made for a connection goes with it.
       while server.connectionCount > 0 { await Task.yield() }
     }
   }
 
-  @Test(
-    "is gone with it: the call under way and every later one say so, and another can be spawned")
+  private func breakConnection(to clerk: Clerk, of system: ByzActorSystem) async {
+    let peer = system.connection(to: clerk.id.host)
+    peer?.link.close(RuntimeError(.workerLost, "The test broke the connection."))
+    _ = await peer?.waitUntilEnded()
+  }
+
+  private func expectLost(
+    _ call: () async throws -> some Sendable, sourceLocation: SourceLocation = #_sourceLocation
+  ) async {
+    let error = await #expect(throws: RuntimeError.self, sourceLocation: sourceLocation) {
+      _ = try await call()
+    }
+    #expect(error?.code == .workerLost, sourceLocation: sourceLocation)
+    #expect(
+      error?.message.contains("spawn it again") == true, "\(String(describing: error))",
+      sourceLocation: sourceLocation)
+  }
+
+  @Test("is found again as it was: the call under way is lost, and cancelled there")
   func reset() async throws {
-    try await withProxy { system, proxy, backend in
-      let lost = try await system.spawn(Postman.self, 0, on: backend)
-      _ = try await lost.open("in")
-      let underWay = Task { try await lost.received(1, from: 0) }
+    try await withProxy { system, proxy, backend, server in
+      let clerk = try await system.spawn(Clerk.self, 0, on: backend)
+      for count in 1...3 {
+        #expect(try await clerk.next() == [count, 1])
+        let underWay = Task { try await clerk.waitForCancellation() }
+        try await clerk.waitUntilBegun()
+        proxy.reset()
+        let error = await #expect(throws: RuntimeError.self) { try await underWay.value }
+        #expect(error?.code == .workerLost)
+        while system.connection(to: clerk.id.host) != nil { await Task.yield() }
+        try await clerk.waitUntilCancelled()
+      }
+      #expect(try await clerk.next() == [4, 1])
+      #expect(server.totals.connections == 4)
+    }
+  }
+
+  @Test("is looked for by one of those who call, and found for all")
+  func manyCallers() async throws {
+    try await withProxy { system, _, backend, server in
+      let clerk = try await system.spawn(Clerk.self, 0, on: backend)
+      await breakConnection(to: clerk, of: system)
+      let answers = try await withThrowingTaskGroup(of: [Int].self) { group in
+        for _ in 0..<50 { group.addTask { try await clerk.next() } }
+        return try await group.reduce(into: [[Int]]()) { $0.append($1) }
+      }
+      #expect(answers.map { $0[0] }.sorted() == Array(1...50))
+      #expect(server.totals.connections == 2)
+      await system.stop(clerk)
+      await expectLost { try await clerk.next() }
+    }
+  }
+
+  @Test("is found again over UCX, too", .enabled(if: UCX.isAvailable))
+  func ucx() async throws {
+    try await Place.ucx.withBackend { (backend) async throws -> Void in
+      try await withActorSystem(registry) { (system) async throws -> Void in
+        let clerk = try await system.spawn(Clerk.self, 0, on: backend)
+        for count in 1...3 {
+          #expect(try await clerk.next() == [count, 1])
+          await breakConnection(to: clerk, of: system)
+        }
+        #expect(try await clerk.next() == [4, 1])
+      }
+    }
+  }
+
+  @Test("sends and gets mail in its own name when it is found again")
+  func mail() async throws {
+    try await withProxy { system, proxy, backend, _ in
+      let postman = try await system.spawn(Postman.self, 0, on: backend)
+      let address = try await postman.open("in")
+      let inbox = try system.mailbox(named: "here", of: String.self, capacity: 4)
       proxy.reset()
-      let error = await #expect(throws: RuntimeError.self) { try await underWay.value }
-      #expect(error?.code == .workerLost)
+      while system.connection(to: postman.id.host) != nil { await Task.yield() }
+      await #expect(throws: RuntimeError.self) { try await system.send("lost", to: address) }
+      try await postman.deliver(["to the client"], to: inbox.address)
+      let letter = await inbox.receive()
+      #expect(letter?.value == "to the client" && letter?.sender == postman.id.host)
+      try await system.send("to the worker", to: address)
+      #expect(try await postman.received(1, from: system.host) == ["to the worker"])
+    }
+  }
+
+  @Test("is gone where none are kept, and another can be spawned")
+  func notKept() async throws {
+    try await withProxy(keeping: .zero) { system, proxy, backend, _ in
+      let lost = try await system.spawn(Clerk.self, 0, on: backend)
+      proxy.reset()
       while system.connection(to: lost.id.host) != nil { await Task.yield() }
-      let later = await #expect(throws: RuntimeError.self) { try await lost.open("again") }
-      #expect(later?.code == .workerLost)
-      #expect(later?.message.contains("spawn it again") == true, "\(String(describing: later))")
-      // The same backend connects anew; the new actor knows nothing of the old one.
-      let new = try await system.spawn(Postman.self, 0, on: backend)
-      #expect(new.id != lost.id)
-      _ = try await new.open("in")
+      await expectLost { try await lost.next() }
+      // Not looked for a second time.
+      proxy.stop()
+      await expectLost { try await lost.next() }
+    }
+  }
+
+  @Test("is gone when its host does not answer within the time for signs of life")
+  func unreachable() async throws {
+    let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(1))
+    try await withProxy(liveness: liveness) { system, proxy, backend, _ in
+      let clerk = try await system.spawn(Clerk.self, 0, on: backend)
+      proxy.stop()
+      while system.connection(to: clerk.id.host) != nil { await Task.yield() }
+      // A caller in a hurry, and one who is cancelled, do not decide it for others.
+      let hasty = await #expect(throws: RuntimeError.self) {
+        try await withDeadline(.milliseconds(50)) { try await clerk.next() }
+      }
+      #expect(hasty?.code == .deadlineExceeded)
+      let cancelled = Task { try await clerk.next() }
+      cancelled.cancel()
+      await #expect(throws: CancellationError.self) { try await cancelled.value }
+      let begin = ContinuousClock.now
+      async let other: Void = expectLost { try await clerk.next() }
+      await expectLost { try await clerk.next() }
+      await other
+      #expect(ContinuousClock.now - begin < .seconds(20))
+      // Known to be gone now.
+      await expectLost { try await clerk.next() }
     }
   }
 }

@@ -33,17 +33,20 @@ public struct CAF: Aggregator {
   public func decide(_ geometry: Geometry) throws(AggregationError) -> Combination {
     let finite = try geometry.finiteIndices(discardingAtMost: f)
     var weights = [Double](repeating: 0, count: geometry.n)
-    for (i, weight) in zip(finite, filter(geometry, finite)) { weights[i] = weight }
+    for (i, weight) in zip(finite, try filter(geometry, finite)) { weights[i] = weight }
     return .weightedSum(weights)
   }
 
   /// The normalised weights of the finite vectors.
-  private func filter(_ geometry: Geometry, _ finite: [Int]) -> [Double] {
+  private func filter(
+    _ geometry: Geometry, _ finite: [Int]
+  ) throws(AggregationError) -> [Double] {
     let m = finite.count
     var c = [Double](repeating: 1, count: m)
     var kept = [Double](repeating: 1 / Double(m), count: m)
     var smallest = Double.infinity
     while c.reduce(0, +) > Double(geometry.n - 2 * f) {
+      try checkCancellation()
       let sum = c.reduce(0, +)
       let active = c.indices.filter { c[$0] > 0 }
       let w = active.map { c[$0] / sum }

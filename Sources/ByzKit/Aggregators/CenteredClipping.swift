@@ -85,6 +85,7 @@ public struct CenteredClipping: Aggregator {
     }
     let used = finite + (extraVector == nil ? [] : [n])
     for _ in 0..<iterations {
+      try checkCancellation()
       let inner = used.map { i in
         used.reduce(0) { $0 + geometry.centredProduct(i, $1) * weights[$1] }
       }

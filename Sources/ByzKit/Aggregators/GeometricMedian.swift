@@ -29,7 +29,8 @@ public struct GeometricMedian: Aggregator {
   public func decide(_ geometry: Geometry) throws(AggregationError) -> Combination {
     let finite = try geometry.finiteIndices(discardingAtMost: (geometry.n - 1) / 2)
     let points = CentredPoints(geometry, finite)
-    let found = points.midpointOnLine() ?? points.optimalVector() ?? points.weiszfeld()
+    let exact = points.midpointOnLine() ?? points.optimalVector()
+    let found = if let exact { exact } else { try points.weiszfeld(checkCancellation) }
     var weights = [Double](repeating: 0, count: geometry.n)
     for (i, weight) in zip(finite, found) { weights[i] = weight }
     return .weightedSum(weights)
@@ -100,11 +101,15 @@ private struct CentredPoints {
   }
 
   /// Weiszfeld's iteration from the centre, with Vardi and Zhang's step where it meets one of the points.
-  func weiszfeld() -> [Double] {
+  ///
+  /// - Parameter check: called before each step.
+  func weiszfeld(_ check: () throws(AggregationError) -> Void) throws(AggregationError) -> [Double]
+  {
     var weights = [Double](repeating: 0, count: m)
     var toIterate = weights  // ⟨xᵢ - c, y - c⟩
     var iterateSquare = 0.0  // ‖y - c‖²
     for _ in 0..<20_000 {
+      try check()
       let squares = (0..<m).map { product($0, $0) - 2 * toIterate[$0] + iterateSquare }
       let isMet = (0..<m).map { squares[$0] <= precision * (product($0, $0) + iterateSquare) }
       var next = (0..<m).map { isMet[$0] ? 0 : 1 / squares[$0].squareRoot() }

@@ -27,3 +27,10 @@ extension AggregationError {
       }
   }
 }
+
+extension Aggregator {
+  /// Ends an iteration of many vectors, or of many steps, soon after the calling task is cancelled.
+  func checkCancellation() throws(AggregationError) {
+    if Task.isCancelled { throw .cancelled(rule: name) }
+  }
+}

@@ -91,10 +91,10 @@ private final class RemoteNodes: Cluster {
     // A mailbox of each run its own: nothing of the last one can come into this one.
     var addresses: [MailboxAddress] = []
     var lost: [Int: any Error] = [:]
-    for (number, node) in nodes.enumerated() {
-      do {
-        addresses.append(try await node.open(run: run))
-      } catch {
+    for (number, opened) in await ask({ try await $0.open(run: run) }).enumerated() {
+      switch opened {
+      case .success(let address): addresses.append(address)
+      case .failure(let error):
         lost[number] = error
         addresses.append(MailboxAddress(host: 0, name: "lost"))
       }
@@ -124,6 +124,28 @@ private final class RemoteNodes: Cluster {
     return results
   }
 
+  /// What each node answers. All at once: it takes time to find that one is gone.
+  private func ask<Answer: Sendable>(
+    _ question: @escaping @Sendable (GossipHost) async throws -> Answer
+  ) async -> [Result<Answer, any Error>] {
+    await withTaskGroup(of: (Int, Result<Answer, any Error>).self) { group in
+      for (number, node) in nodes.enumerated() {
+        group.addTask {
+          do {
+            // Not within the tuple: the optimizer of Swift 6.3 loses the number then.
+            let answer = try await question(node)
+            return (number, .success(answer))
+          } catch {
+            return (number, .failure(error))
+          }
+        }
+      }
+      var answers: [Int: Result<Answer, any Error>] = [:]
+      for await (number, answer) in group { answers[number] = answer }
+      return nodes.indices.compactMap { answers[$0] }
+    }
+  }
+
   /// Tells everyone that a node sends nothing more.
   private func announce(_ number: Int, _ addresses: [MailboxAddress]) async {
     let others = addresses.indices.filter { $0 != number }.map { addresses[$0] }
@@ -135,8 +157,7 @@ private final class RemoteNodes: Cluster {
   }
 
   func models() async throws -> [Tensor<Float>?] {
-    var models: [Tensor<Float>?] = []
-    for node in nodes { models.append(try? await node.model()) }
+    let models = await ask { try await $0.model() }.map { try? $0.get() }
     // Not every node was asked then.
     try Task.checkCancellation()
     return models

@@ -14,7 +14,7 @@ public enum AggregationError: Error, Hashable, Codable, Sendable {
   case referenceNotFinite(index: Int)
   /// An exact search needed more steps than its limit. Raise the limit, lower f, or choose another rule.
   case searchLimitExceeded(rule: String, limit: Int)
-  /// The calling task was cancelled during an exact search. What runs on a pool or in a graph throws `CancellationError` instead.
+  /// The calling task was cancelled while a rule searched or iterated. What runs on a pool or in a graph throws `CancellationError` instead.
   case cancelled(rule: String)
 }
 
@@ -35,7 +35,7 @@ extension AggregationError: CustomStringConvertible {
       "The trusted vector, number \(index), holds NaN or infinity."
     case .searchLimitExceeded(let rule, let limit):
       "\(rule) gave up after \(limit) search steps: raise the limit, lower f, or choose another rule."
-    case .cancelled(let rule): "\(rule) stopped searching because its caller was cancelled."
+    case .cancelled(let rule): "\(rule) stopped because its caller was cancelled."
     }
   }
 }

@@ -62,11 +62,7 @@ extension ByzActorSystem {
   private func invoke(
     _ id: ByzActorID, _ target: RemoteCallTarget, _ invocation: ByzInvocationEncoder
   ) async throws -> Answer {
-    guard let peer = connection(to: id.host) else {
-      throw RuntimeError(
-        .workerLost,
-        "The connection to actor \(id) has ended, and with it the actor: spawn it again.")
-    }
+    let peer = try await peer(of: id)
     let request = Service.invoke(
       actor: id.number, target: target.identifier, substitutions: invocation.substitutions,
       arguments: invocation.arguments)

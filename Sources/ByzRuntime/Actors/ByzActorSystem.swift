@@ -43,8 +43,8 @@ public final class ByzActorSystem: DistributedActorSystem {
     var actors: [UInt64: Entry] = [:]
     /// The connections, and the ways that mail takes.
     var router: RouterState<Peer>
-    /// The processes started for a single actor, which end with it.
-    var owned: [ByzActorID: Peer] = [:]
+    /// Those that this process has spawned in others, each with a connection of its own.
+    var spawned: [ByzActorID: SpawnedActor] = [:]
     var mailboxes: [String: MailboxSlot] = [:]
     /// Settled with the client's answer, by the other worker that it was asked about.
     var questions: [UInt64: Promise<Void>] = [:]
@@ -81,9 +81,11 @@ public final class ByzActorSystem: DistributedActorSystem {
 
   /// Makes an actor where `backend` says.
   ///
-  /// An actor in another process lives as long as the connection to it. When that breaks, by a crash or on the network, the calls under
-  /// way and all later ones throw ``RuntimeError/Code/workerLost``, and the process lets go of the actor: whether its state
-  /// was changed by the last calls nobody knows. Spawning it again on the same backend connects again, with back-off.
+  /// When the connection to an actor in another process breaks, by a crash or on the network, the calls under way throw
+  /// ``RuntimeError/Code/workerLost``: whether they were carried out nobody knows. An actor of a child process has ended with it. That
+  /// of a host is kept there for a while (``WorkerServerOptions/returnLimit``), and the next call connects again, with
+  /// back-off and for no longer than ``Liveness/timeout``: it finds the actor as the last calls left it, or throws `workerLost`, as
+  /// do all later ones then. Mail to such an actor's process finds no way before that.
   ///
   /// - Parameters:
   ///   - type: the actor's type; on another process or machine it must be in the registry of both sides.
@@ -103,13 +105,16 @@ public final class ByzActorSystem: DistributedActorSystem {
     do {
       var encoder = WireEncoder()
       let value = try encoder.encode(arguments)
-      let request = Service.spawn(type: Registry.name(of: type), arguments: value)
+      let way = SpawnedActor(
+        backend: backend.dialAddress == nil ? nil : backend, key: .random(in: 1 ... .max))
+      let request = Service.spawn(
+        type: Registry.name(of: type), arguments: value, key: way.backend.map { _ in way.key })
       let answer = try await call(peer, request, segments: encoder.segments)
       guard case .unsigned(let number) = answer.value, let hello = peer.hello else {
         throw RuntimeError(.malformedMessage, "\(peer.link.peerName) did not name the actor.")
       }
       let id = ByzActorID(host: hello.host, number: number)
-      state.withLock { if $0.router.connection(to: hello.host) === peer { $0.owned[id] = peer } }
+      state.withLock { if $0.router.connection(to: hello.host) === peer { $0.spawned[id] = way } }
       return try A.resolve(id: id, using: self)
     } catch {
       await peer.close()
@@ -120,8 +125,12 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// Ends an actor that ``spawn(_:_:on:)`` made in another process, and the connection to it; its later calls throw. For an actor
   /// on a thread, letting go of it is enough.
   public func stop<A: RemoteActor>(_ actor: A) async {
-    guard let peer = state.withLock({ $0.owned.removeValue(forKey: actor.id) }) else { return }
-    await peer.close()
+    let (spawned, peer) = state.withLock { state in
+      (state.spawned.removeValue(forKey: actor.id), state.router.connection(to: actor.id.host))
+    }
+    guard let spawned else { return }
+    for turn in spawned.waiting ?? [] { turn.settle(.success(())) }
+    await peer?.close()
   }
 
   /// Ends every connection and every actor that others spawned here.
@@ -150,14 +159,17 @@ public final class ByzActorSystem: DistributedActorSystem {
 
   /// A connection that has said hello.
   ///
-  /// - Parameter sibling: who is there, if it is another worker of the same client.
+  /// - Parameters:
+  ///   - sibling: who is there, if it is another worker of the same client.
+  ///   - resumed: whose place it is to take, if the connection to that one broke.
   func open(
-    _ backend: any LinkBackend, named name: String, sibling: UInt64? = nil
+    _ backend: any LinkBackend, named name: String, sibling: UInt64? = nil,
+    resuming resumed: UInt64? = nil
   ) async throws -> Peer {
     do {
       return try await open(
         try await backend.openLink(named: name), backend.authenticator,
-        isSameProgram: backend.isSameProgram, sibling: sibling)
+        isSameProgram: backend.isSameProgram, sibling: sibling, resuming: resumed)
     } catch let error as RuntimeError where error.code == .workerLost && !backend.isSameProgram {
       // Who refuses a stranger does not tell them why.
       throw RuntimeError(
@@ -172,10 +184,10 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// A connection over a link that has said hello.
   func open(
     _ link: any Link, _ authenticator: (any LinkAuthenticator)? = nil, isSameProgram: Bool,
-    sibling: UInt64?
+    sibling: UInt64?, resuming resumed: UInt64? = nil
   ) async throws -> Peer {
     let peer = Peer(
-      link: link, server: WorkerHost(system: self, sibling: sibling),
+      link: link, server: WorkerHost(system: self, sibling: sibling, resumed: resumed),
       hello: hello(namesBLAS: !isSameProgram), authenticator: authenticator, liveness: liveness)
     if let sibling {
       state.withLock { $0.router.opening(peer, to: sibling) }
@@ -214,11 +226,12 @@ public final class ByzActorSystem: DistributedActorSystem {
   }
 
   private func forget(_ peer: Peer, whenEndedAs host: UInt64) {
-    peer.whenEnded { [weak self, weak peer] _ in
+    peer.whenEnded { [weak self, weak peer] reason in
       self?.state.withLock { state in
-        if let peer { state.router.ended(peer, as: host) }
-        // An ended connection is of no more use to whoever spawned an actor over it.
-        state.owned = state.owned.filter { $0.value !== peer }
+        guard let peer else { return }
+        let isUsed = state.router.connection(to: host) === peer
+        state.router.ended(peer, as: host)
+        if isUsed { state.ended(host, reason) }
       }
     }
   }

@@ -1,7 +1,7 @@
 /// What one process may ask another to do: the body of a call.
 package enum Service: Sendable {
-  /// Make an actor. The answer is its number.
-  case spawn(type: String, arguments: WireValue)
+  /// Make an actor. The answer is its number. With a key, it is kept for a while when the connection breaks.
+  case spawn(type: String, arguments: WireValue, key: UInt64?)
   /// Call a method of an actor. The answer is what it returns.
   case invoke(actor: UInt64, target: String, substitutions: [String], arguments: [WireValue])
   /// Run a subtask. The answer is its output, with the rows it wrote as segments.
@@ -16,11 +16,14 @@ package enum Service: Sendable {
   case join(host: UInt64, ticket: UInt64, Meeting)
   /// Take the caller for the worker that was announced with this ticket. The answer is null.
   case present(ticket: UInt64)
+  /// Have this connection take the place of one that broke, under whose key actors are kept. The answer is null.
+  case resume(key: UInt64)
 
   /// The body.
   package var value: WireValue {
     switch self {
-    case .spawn(let type, let arguments): .array([.unsigned(1), .string(type), arguments])
+    case .spawn(let type, let arguments, let key):
+      .array([.unsigned(1), .string(type), arguments] + (key.map { [.unsigned($0)] } ?? []))
     case .invoke(let actor, let target, let substitutions, let arguments):
       .array([
         .unsigned(2), .unsigned(actor), .string(target),
@@ -35,6 +38,7 @@ package enum Service: Sendable {
     case .join(let host, let ticket, let meeting):
       .array([.unsigned(7), .unsigned(host), .unsigned(ticket), meeting.value])
     case .present(let ticket): .array([.unsigned(8), .unsigned(ticket)])
+    case .resume(let key): .array([.unsigned(9), .unsigned(key)])
     }
   }
 
@@ -46,7 +50,12 @@ package enum Service: Sendable {
     switch (parts.first, parts.count) {
     case (.unsigned(1), 3):
       guard case .string(let type) = parts[1] else { throw Self.malformed }
-      self = .spawn(type: type, arguments: parts[2])
+      self = .spawn(type: type, arguments: parts[2], key: nil)
+    case (.unsigned(1), 4):
+      guard case .string(let type) = parts[1], case .unsigned(let key) = parts[3] else {
+        throw Self.malformed
+      }
+      self = .spawn(type: type, arguments: parts[2], key: key)
     case (.unsigned(2), 5):
       guard case .unsigned(let actor) = parts[1], case .string(let target) = parts[2],
         case .array(let names) = parts[3], case .array(let arguments) = parts[4]
@@ -83,6 +92,9 @@ package enum Service: Sendable {
     case (.unsigned(8), 2):
       guard case .unsigned(let ticket) = parts[1] else { throw Self.malformed }
       self = .present(ticket: ticket)
+    case (.unsigned(9), 2):
+      guard case .unsigned(let key) = parts[1] else { throw Self.malformed }
+      self = .resume(key: key)
     default: throw Self.malformed
     }
   }

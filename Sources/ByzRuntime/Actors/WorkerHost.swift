@@ -3,37 +3,50 @@ import Distributed
 
 /// Carries out what the other side of one connection asks for: only with types of the registry, and until the connection ends.
 package final class WorkerHost: CallServer {
-  private let system: ByzActorSystem
+  private let household: Monitor<Household>
   /// Whether the other side may make actors and run subtasks here, or only call actors whose references it was given.
   private let isWorker: Bool
   /// Where subtasks run.
   private let thread = ThreadExecutor(name: "subtasks")
   private let kept = Monitor(KeptValues())
-  private let spawned = Monitor(Spawned())
   /// Who is at the other end, if it is another worker of the same client.
   private let sibling: Monitor<Sibling?>
+  /// Whom the other side speaks for, if not for the process that has said hello: the one whose place it has taken.
+  private let resumed: UInt64?
 
-  /// The actors of the other side, and how many are being made.
-  private struct Spawned: Sendable {
-    var numbers: Set<UInt64> = []
-    var reserved = 0
-  }
-
-  package init(system: ByzActorSystem, isWorker: Bool = false, sibling: UInt64? = nil) {
-    self.system = system
+  /// - Parameters:
+  ///   - sibling: who is at the other end, if it is another worker of the same client.
+  ///   - resumed: whose place the other side takes, if it does.
+  package init(
+    system: ByzActorSystem, isWorker: Bool = false, sibling: UInt64? = nil, resumed: UInt64? = nil
+  ) {
+    household = Monitor(Household(system: system))
     self.isWorker = isWorker
     self.sibling = Monitor(sibling.map { Sibling(system: system, host: $0) })
+    self.resumed = resumed
   }
+
+  private var system: ByzActorSystem { household.withLock { $0.system } }
+
+  /// The connection has ended, so nothing more is made for it.
+  ///
+  /// - Returns: what was.
+  func leave() -> Household {
+    kept.withLock { $0 = KeptValues() }
+    return household.withLock { household in
+      household.isOver = true
+      defer { (household.actors, household.absence) = ([], nil) }
+      return household
+    }
+  }
+
+  /// Waits for the subtask that runs, and runs no more.
+  func stopSubtasks() async { await thread.stop() }
 
   /// The connection has ended: what was made for it goes.
   package func connectionEnded() async {
-    let numbers = spawned.withLock { spawned in
-      defer { spawned.numbers = [] }
-      return spawned.numbers
-    }
-    for number in numbers { system.release(number) }
-    kept.withLock { $0 = KeptValues() }
-    await thread.stop()
+    leave().release()
+    await stopSubtasks()
   }
 
   /// The thread of the actor, or of the subtasks: the way over Swift's own threads, and back to them with the answer, would cost
@@ -60,13 +73,63 @@ package final class WorkerHost: CallServer {
   }
 
   private func reserveActor(_ most: Int) throws {
-    try spawned.withLock { spawned in
-      guard spawned.numbers.count + spawned.reserved < most else {
+    try household.withLock { household in
+      guard household.actors.count + household.reserved < most else {
         throw RuntimeError(
           .limitExceeded, "A peer may have \(most) actors at a time here: WireLimits.actors.")
       }
-      spawned.reserved += 1
+      household.reserved += 1
     }
+  }
+
+  /// Makes an actor, which is kept under the key, if there is one, when the connection breaks.
+  private func spawn(
+    _ type: String, _ arguments: WireValue, _ key: UInt64?, _ segments: [Segment], for peer: Peer
+  ) async throws -> UInt64 {
+    try reserveActor(peer.link.limits.actors)
+    let system = system
+    let number: UInt64
+    do {
+      number = try await system.spawnHere(type, arguments, segments)
+    } catch {
+      household.withLock { $0.reserved -= 1 }
+      throw error
+    }
+    let isOver = try household.withLock { household in
+      household.reserved -= 1
+      household.actors.insert(number)
+      // One key for each connection: the first. The lobby does not come back here.
+      if let key, household.absence == nil, !household.isOver {
+        household.absence = try system.lobby?.expectReturn(of: peer, under: key)
+      }
+      return household.isOver
+    }
+    // The connection may have ended meanwhile.
+    if isOver { leave().release() }
+    return number
+  }
+
+  /// Takes over what was made for a connection that broke.
+  private func resume(_ key: UInt64, for peer: Peer) async throws {
+    guard isWorker, let lobby = system.lobby, let client = peer.hello?.host,
+      household.withLock({ $0.isEmpty })
+    else { throw SubtaskRequest.malformed }
+    var returned = try await lobby.admit(returning: key)
+    let system = returned.system
+    let isHere = household.withLock { household in
+      // It may have ended meanwhile, or have made actors of its own.
+      guard !household.isOver, household.isEmpty else { return false }
+      returned.isOver = false
+      returned.absence = try? lobby.expectReturn(of: peer, under: key)
+      household = returned
+      return true
+    }
+    guard isHere else {
+      await returned.end()
+      throw RuntimeError(.workerLost, "The connection ended, too, or was in use already.")
+    }
+    system.state.withLock { $0.router.upstream = peer }
+    try system.adopt(peer, as: client)
   }
 
   private func answer(_ service: Service, _ call: Message, _ peer: Peer) async throws -> Message {
@@ -76,9 +139,10 @@ package final class WorkerHost: CallServer {
         target, on: actor, substitutions: substitutions, arguments: arguments,
         segments: call.segments)
     case .put(let host, let mailbox, let sender, let message):
-      guard let other = peer.hello?.host, !mailbox.isEmpty else {
+      guard let other = resumed ?? peer.hello?.host, !mailbox.isEmpty else {
         throw SubtaskRequest.malformed
       }
+      let system = system
       let address = MailboxAddress(host: host, name: mailbox)
       if let sibling = sibling.withLock({ $0 }) {
         try await sibling.system.accept(message, call.segments, from: sibling.host, to: address)
@@ -91,7 +155,9 @@ package final class WorkerHost: CallServer {
       }
       return Message(.reply, body: WireValue.null.serialized())
     case .meet(let host, let lost):
-      guard let other = peer.hello?.host, !isWorker else { throw SubtaskRequest.malformed }
+      guard let other = resumed ?? peer.hello?.host, !isWorker else {
+        throw SubtaskRequest.malformed
+      }
       let areConnected = await system.introduce(other, to: host, after: lost)
       return Message(.reply, body: WireValue.bool(areConnected).serialized())
     case .join(let host, let ticket, let meeting):
@@ -104,27 +170,17 @@ package final class WorkerHost: CallServer {
       sibling.withLock { $0 = found }
       try found.system.adopt(peer, as: found.host, by: ticket)
       return Message(.reply, body: WireValue.null.serialized())
+    case .resume(let key):
+      try await resume(key, for: peer)
+      return Message(.reply, body: WireValue.null.serialized())
     case .spawn, .subtask, .keep:
       guard isWorker else {
         throw RuntimeError(.unknownTarget, "This process takes no work from others.")
       }
     }
     switch service {
-    case .spawn(let type, let arguments):
-      try reserveActor(peer.link.limits.actors)
-      let number: UInt64
-      do {
-        number = try await system.spawnHere(type, arguments, call.segments)
-      } catch {
-        spawned.withLock { $0.reserved -= 1 }
-        throw error
-      }
-      spawned.withLock { spawned in
-        spawned.reserved -= 1
-        spawned.numbers.insert(number)
-      }
-      // The connection may have ended meanwhile.
-      if peer.hasEnded { await connectionEnded() }
+    case .spawn(let type, let arguments, let key):
+      let number = try await spawn(type, arguments, key, call.segments, for: peer)
       return Message(.reply, body: WireValue.unsigned(number).serialized())
     case .keep(let set, let index, let type, let value):
       guard let type = system.registry.values[type] else {
@@ -146,10 +202,10 @@ package final class WorkerHost: CallServer {
       return try await withTaskExecutorPreference(thread) {
         try Task.checkCancellation()
         return try request.run(
-          type, residents: residents, segments: call.segments, system: self.system,
+          type, residents: residents, segments: call.segments, system: system,
           answeringOn: peer.link)
       }
-    case .invoke, .put, .meet, .join, .present: preconditionFailure("Answered above.")
+    case .invoke, .put, .meet, .join, .present, .resume: preconditionFailure("Answered above.")
     }
   }
 }

@@ -9,6 +9,9 @@ public struct WorkerServerOptions: Sendable {
   /// How long calls that are running may take when the server ends; then they are cancelled, and their connections close. A subtask
   /// is waited for all the same, a method of an actor that ignores cancellation runs on. By default 20 seconds.
   public var drainLimit: Duration = .seconds(20)
+  /// How long the actors of a client whose connection broke are kept for when it connects again; its calls are cancelled at once. By
+  /// default 60 seconds; zero to keep none.
+  public var returnLimit: Duration = .seconds(60)
   /// Is told what happens, on any thread, and must not block: for logs and metrics.
   public var observer: @Sendable (WorkerServerEvent) -> Void = { _ in }
 
@@ -24,7 +27,7 @@ public enum WorkerServerEvent: Sendable {
   case received(byteCount: Int, isCall: Bool)
   /// A message has been handed to the connection.
   case sent(byteCount: Int)
-  /// A connection has ended, and all that was made for it is gone.
+  /// A connection has ended; if it broke, its actors are kept for ``WorkerServerOptions/returnLimit``, all else is gone.
   case ended(peer: String, RuntimeError)
 }
 
@@ -42,7 +45,8 @@ public struct WorkerServerTotals: Hashable, Codable, Sendable {
 
 /// Listens, and serves whoever connects as a worker: `withWorkerServer` of a transport makes one.
 ///
-/// Each connection has actors of its own, which go when it ends. When the scope's body ends, its task is cancelled or ``drain()`` is
+/// Each connection has actors of its own, which go when it ends, or some time after it has broken
+/// (``WorkerServerOptions/returnLimit``). When the scope's body ends, its task is cancelled or ``drain()`` is
 /// called, nobody new is let in, clients are told to make no more calls, and those that are running may finish within
 /// ``WorkerServerOptions/drainLimit``.
 public final class WorkerServer: Sendable {
@@ -146,11 +150,13 @@ package final class WorkerSessions: Sendable {
     let key = ObjectIdentifier(link)
     observe(.connected(peer: link.peerName))
     state.withLock { $0.links[key] = link }
-    let reason = await serveAsWorker(
+    let session = WorkerSession(
       ObservedLink(link) { self.observe($0) }, registry: registry, authenticator: authenticator,
       liveness: options.liveness, requiresSameBits: options.requiresSameBits, lobby: lobby)
+    let reason = await session.serve()
     state.withLock { $0.links[key] = nil }
     observe(.ended(peer: link.peerName, reason))
+    await session.end(reason, keeping: options.returnLimit)
   }
 
   private func observe(_ event: WorkerServerEvent) {

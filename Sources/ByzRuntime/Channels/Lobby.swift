@@ -1,8 +1,9 @@
 /// What the workers of one server have in common, though each connection has an actor system of its own: the way to workers of other
-/// servers, and who of them waits for whom.
+/// servers, who of them waits for whom, and which clients may come again.
 package final class Lobby: Sendable {
   private let dial: @Sendable (String) throws -> any LinkBackend
   private let expected = Monitor(ExpectedSiblings<ByzActorSystem>())
+  let clients = Monitor(ExpectedClients())
 
   /// - Parameter dial: the way to the server at an address that a client has given.
   package init(dial: @escaping @Sendable (String) throws -> any LinkBackend) { self.dial = dial }

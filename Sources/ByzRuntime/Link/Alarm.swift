@@ -69,3 +69,18 @@ package final class Alarm: Sendable {
     }
   }
 }
+
+/// Calls a closure at a time unless it is cleared before.
+final class Deadline: Alarm.Sleeper {
+  private let time: Duration
+  private let action: @Sendable () -> Void
+
+  init(at time: Duration, _ action: @escaping @Sendable () -> Void) {
+    self.time = time
+    self.action = action
+  }
+
+  func set() { Alarm.shared.set(self, at: time) }
+  func clear() { Alarm.shared.set(self, at: nil) }
+  func wake() { action() }
+}

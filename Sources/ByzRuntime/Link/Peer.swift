@@ -171,7 +171,7 @@ package final class Peer: Sendable {
   /// Begins no more calls; the connection ends by itself when those under way on both sides have.
   package func drain() { handle(.drained) }
 
-  /// Waits until the connection has ended, and says why it did.
+  /// Waits until the connection has ended and all who wanted to be told have been, and says why it did.
   package func waitUntilEnded() async -> RuntimeError {
     await withCheckedContinuation { continuation in
       let reason = shell.withLock { shell in
@@ -182,7 +182,7 @@ package final class Peer: Sendable {
     }
   }
 
-  /// Calls `body` when the connection has ended, at once if it has.
+  /// Calls `body` when the connection has ended, at once if it has. It must not block.
   package func whenEnded(_ body: @escaping @Sendable (RuntimeError) -> Void) {
     let reason = shell.withLock { shell in
       if shell.endReason == nil { shell.onEnd.append(body) }
@@ -276,9 +276,9 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
           defer { (shell.opening, shell.ending, shell.onEnd) = ([], [], []) }
           return (shell.opening, shell.ending, shell.onEnd)
         }
+        for callback in callbacks { callback(reason) }
         for continuation in opening { continuation.resume(throwing: reason) }
         for continuation in ending { continuation.resume(returning: reason) }
-        for callback in callbacks { callback(reason) }
       }
     }
   }
@@ -344,19 +344,4 @@ package protocol CallServer: AnyObject, Sendable {
 
   /// Where ``serve(_:from:)`` begins; nil for Swift's own threads. Must not block.
   func executor(for call: Message) -> (any TaskExecutor)?
-}
-
-/// Calls a closure at a time unless it is cleared before.
-private final class Deadline: Alarm.Sleeper {
-  private let time: Duration
-  private let action: @Sendable () -> Void
-
-  init(at time: Duration, _ action: @escaping @Sendable () -> Void) {
-    self.time = time
-    self.action = action
-  }
-
-  func set() { Alarm.shared.set(self, at: time) }
-  func clear() { Alarm.shared.set(self, at: nil) }
-  func wake() { action() }
 }

@@ -58,6 +58,14 @@ package final class ChildProcess: Sendable {
   /// The number that the first inherited descriptor has in a child.
   package static let firstDescriptor: CInt = 3
 
+  /// Kills the process, and reaps it if it is gone within so long; if not, ``end(within:)`` will. For threads that must not wait: what
+  /// the system does for a process cannot always be interrupted.
+  package func kill(within limit: Duration) {
+    guard descriptor >= 0 else { return }
+    _ = byz_kill(identifier, descriptor)
+    if byz_wait_for_exit(descriptor, limit.wholeMilliseconds) == 1 { end() }
+  }
+
   /// Waits so long for the process to end, kills it if it does not, and reaps it. Nothing of it is left when this returns.
   ///
   /// Without a time to wait, a call of another thread that does wait is cut short.

@@ -32,6 +32,8 @@ package final class ProcessLink: Link {
   static let leaveLimit = Duration.microseconds(50)
   /// How long a child that has closed its end may take to exit.
   private static let exitLimit = Duration.seconds(1)
+  /// How long who closes the link waits for a child that was killed: it may be the thread of all alarms.
+  private static let killLimit = Duration.milliseconds(100)
 
   package let peerName: String
   let socket: CInt
@@ -253,7 +255,7 @@ package final class ProcessLink: Link {
     }
     guard isFirst else { return }
     byz_shut_down(socket, true)
-    child?.end()
+    child?.kill(within: Self.killLimit)
   }
 
   package func closeWhenSent(_ reason: RuntimeError) {

@@ -90,6 +90,19 @@ struct CancelledSearchTests {
     }
   }
 
+  @Test("ends before its first step in a task that is cancelled, where it would iterate")
+  func iterations() async {
+    let vectors = (0..<7).map { Tensor<Float>.normal(shape: [11], key: RandomKey($0)) }
+    let rules: [any Aggregator] = [GeometricMedian(), CenteredClipping(tau: 1), CAF(f: 2)]
+    for rule in rules {
+      let error = await Task {
+        withUnsafeCurrentTask { $0?.cancel() }
+        return await #expect(throws: AggregationError.self) { try rule.aggregate(vectors) }
+      }.value
+      #expect(error == .cancelled(rule: rule.name))
+    }
+  }
+
   @Test("is not taken for a refusal when it is part of an attack's search")
   func attack() async {
     await #expect(processExitsWith: .success) {

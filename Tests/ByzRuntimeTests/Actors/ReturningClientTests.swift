@@ -1,0 +1,146 @@
+import ByzRuntime
+import ByzTensor
+import Testing
+
+/// Two ends of one connection to a server whose sessions share a lobby.
+private struct Client {
+  let peer: Peer
+  let session: Task<Void, Never>
+
+  init(of lobby: Lobby, keeping limit: Duration = .seconds(3600)) async throws {
+    let registry = Registry(actors: [Ledger.self])
+    let (here, there) = MemoryLink.pair()
+    session = Task {
+      let session = WorkerSession(there, registry: registry, lobby: lobby, isSameProgram: true)
+      let reason = await session.serve()
+      await session.end(reason, keeping: limit)
+    }
+    let system = ByzActorSystem(registry: registry)
+    peer = Peer(link: here, hello: system.hello(namesBLAS: false))
+    try await peer.open()
+  }
+
+  func ask(_ service: Service) async throws -> WireValue {
+    let answer = try await peer.call(body: service.value.serialized())
+    return try answer.result(registry: Registry(), limits: WireLimits())
+  }
+
+  /// Makes an actor, and says its number.
+  func spawn(key: UInt64?) async throws -> UInt64 {
+    let answer = try await ask(
+      .spawn(type: "ByzRuntimeTests.Ledger", arguments: .int(0), key: key))
+    guard case .unsigned(let number) = answer else { throw CancellationError() }
+    return number
+  }
+
+  /// Whether an actor of that number is there.
+  func finds(_ number: UInt64) async -> Bool {
+    let nothing = Service.invoke(actor: number, target: "x", substitutions: [], arguments: [])
+    let error = await #expect(throws: RuntimeError.self) { try await ask(nothing) }
+    #expect(error?.code == .unknownTarget)
+    return error?.message.contains("has no method") == true
+  }
+
+  /// What comes of showing a key.
+  func resume(_ key: UInt64) async -> RuntimeError? {
+    do {
+      _ = try await ask(.resume(key: key))
+      return nil
+    } catch {
+      return error as? RuntimeError
+    }
+  }
+
+  /// Loses the connection.
+  func lose() async {
+    peer.link.close(RuntimeError(.workerLost, "The test breaks the connection."))
+    _ = await peer.waitUntilEnded()
+  }
+
+  /// Says goodbye.
+  func leave() async {
+    await peer.close()
+    await session.value
+  }
+}
+
+@Suite("A client that comes again", .timeLimit(.minutes(1)))
+struct ReturningClientTests {
+  private let lobby = Lobby { _ in MemoryBackend(registry: Registry()) }
+
+  @Test("shows a key that only it knows, and finds its actors over and over; others find nothing")
+  func keys() async throws {
+    var client = try await Client(of: lobby)
+    let number = try await client.spawn(key: 7)
+    for _ in 0..<3 {
+      await client.lose()
+      let stranger = try await Client(of: lobby)
+      #expect(await stranger.resume(8)?.code == .unknownTarget)
+      #expect(await !stranger.finds(number))
+      await stranger.leave()
+      let old = client.session
+      client = try await Client(of: lobby)
+      #expect(await client.resume(7) == nil)
+      #expect(await client.finds(number))
+      // What is its new connection's is not the old one's to end.
+      await old.value
+      #expect(await client.finds(number))
+    }
+    await client.leave()
+  }
+
+  @Test("takes the place of its connection where that is not known to have broken")
+  func connected() async throws {
+    let old = try await Client(of: lobby)
+    let number = try await old.spawn(key: 7)
+    let new = try await Client(of: lobby)
+    #expect(await new.resume(7) == nil)
+    #expect(await new.finds(number))
+    #expect(await old.peer.waitUntilEnded().code == .workerLost)
+    // Only a connection on which nothing was made takes another's place.
+    let third = try await Client(of: lobby)
+    _ = try await third.spawn(key: 9)
+    #expect(await third.resume(7)?.code == .malformedMessage)
+    #expect(await new.finds(number))
+    for client in [old, new, third] { await client.leave() }
+  }
+
+  @Test("finds nothing when it had said goodbye, was away for too long, or has no key")
+  func gone() async throws {
+    for (isLost, limit, key) in [
+      (false, Duration.seconds(3600), UInt64?(7)), (true, .milliseconds(1), 7),
+      (true, .seconds(3600), nil),
+    ] {
+      let client = try await Client(of: lobby, keeping: limit)
+      _ = try await client.spawn(key: key)
+      if isLost { await client.lose() }
+      await client.leave()
+      let again = try await Client(of: lobby)
+      #expect(await again.resume(7)?.code == .unknownTarget)
+      await again.leave()
+    }
+  }
+
+  @Test("finds nothing when more than 64 others have gone away since")
+  func tooMany() async throws {
+    var clients: [(client: Client, number: UInt64)] = []
+    for key in 1...66 as ClosedRange<UInt64> {
+      let client = try await Client(of: lobby)
+      clients.append((client, try await client.spawn(key: key)))
+      await client.lose()
+      // The server learns of the ends in this order.
+      while lobby.absentClientCount < min(key, 64) { await Task.yield() }
+    }
+    await clients[0].client.session.value
+    await clients[1].client.session.value
+    for (key, isThere) in [(1, false), (2, false), (3, true), (66, true)] as [(UInt64, Bool)] {
+      let again = try await Client(of: lobby)
+      #expect((await again.resume(key) == nil) == isThere, "\(key)")
+      if isThere { #expect(await again.finds(clients[Int(key) - 1].number)) }
+      await again.leave()
+    }
+    for (client, _) in clients { client.session.cancel() }
+    for (client, _) in clients { await client.session.value }
+    #expect(lobby.absentClientCount == 0)
+  }
+}
