@@ -43,8 +43,8 @@ public final class ByzActorSystem: DistributedActorSystem {
     var actors: [UInt64: Entry] = [:]
     /// The connections, and the ways that mail takes.
     var router: RouterState<Peer>
-    /// Those that this process has spawned in others, each with a connection of its own.
-    var spawned: [ByzActorID: SpawnedActor] = [:]
+    /// The processes in which this one has spawned actors, each over a connection of its own.
+    var spawning: [UInt64: SpawningConnection] = [:]
     var mailboxes: [String: MailboxSlot] = [:]
     /// Settled with the client's answer, by the other worker that it was asked about.
     var questions: [UInt64: Promise<Void>] = [:]
@@ -84,8 +84,9 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// When the connection to an actor in another process breaks, by a crash or on the network, the calls under way throw
   /// ``RuntimeError/Code/workerLost``: whether they were carried out nobody knows. An actor of a child process has ended with it. That
   /// of a host is kept there for a while (``WorkerServerOptions/returnLimit``), and the next call connects again, with
-  /// back-off and for no longer than ``Liveness/timeout``: it finds the actor as the last calls left it, or throws `workerLost`, as
-  /// do all later ones then. Mail to such an actor's process finds no way before that.
+  /// back-off and for no longer than ``Liveness/timeout``: it finds the actor as the last calls left it, or throws `workerLost`. When the
+  /// host has answered that the actor is gone, or nobody was found a minute after the break, all later calls throw that at once. Mail to
+  /// such an actor's process finds no way before it is found.
   ///
   /// - Parameters:
   ///   - type: the actor's type; on another process or machine it must be in the registry of both sides.
@@ -103,33 +104,43 @@ public final class ByzActorSystem: DistributedActorSystem {
     }
     let peer = try await connect(to: backend, named: "\(type)")
     do {
+      guard let host = peer.hello?.host else { throw RuntimeError(.workerLost, "Nobody is there.") }
+      let key = backend.dialAddress.map { _ in UInt64.random(in: 1 ... .max) }
+      // Before the answer: from then on the connection may break, and the actor is kept.
+      state.withLock { state in
+        guard state.router.connection(to: host) === peer else { return }
+        state.spawning[host] = SpawningConnection(
+          backend: key.map { _ in backend }, key: key ?? 0)
+      }
       var encoder = WireEncoder()
       let value = try encoder.encode(arguments)
-      let way = SpawnedActor(
-        backend: backend.dialAddress == nil ? nil : backend, key: .random(in: 1 ... .max))
-      let request = Service.spawn(
-        type: Registry.name(of: type), arguments: value, key: way.backend.map { _ in way.key })
+      let request = Service.spawn(type: Registry.name(of: type), arguments: value, key: key)
       let answer = try await call(peer, request, segments: encoder.segments)
-      guard case .unsigned(let number) = answer.value, let hello = peer.hello else {
+      guard case .unsigned(let number) = answer.value else {
         throw RuntimeError(.malformedMessage, "\(peer.link.peerName) did not name the actor.")
       }
-      let id = ByzActorID(host: hello.host, number: number)
-      state.withLock { if $0.router.connection(to: hello.host) === peer { $0.spawned[id] = way } }
+      let id = ByzActorID(host: host, number: number)
+      state.withLock { $0.spawning[host]?.actor = id }
       return try A.resolve(id: id, using: self)
     } catch {
+      if let host = peer.hello?.host { state.withLock { $0.spawning[host] = nil } }
       await peer.close()
       throw error
     }
   }
 
   /// Ends an actor that ``spawn(_:_:on:)`` made in another process, and the connection to it; its later calls throw. For an actor
-  /// on a thread, letting go of it is enough.
+  /// on a thread, letting go of it is enough. An actor whose connection is broken at the moment ends when its host has kept it for long
+  /// enough.
   public func stop<A: RemoteActor>(_ actor: A) async {
-    let (spawned, peer) = state.withLock { state in
-      (state.spawned.removeValue(forKey: actor.id), state.router.connection(to: actor.id.host))
+    let (connection, peer) = state.withLock { state in
+      let host = actor.id.host
+      guard state.spawning[host]?.actor == actor.id else {
+        return (SpawningConnection?.none, Peer?.none)
+      }
+      return (state.spawning.removeValue(forKey: host), state.router.connection(to: host))
     }
-    guard let spawned else { return }
-    for turn in spawned.waiting ?? [] { turn.settle(.success(())) }
+    for turn in connection?.waiting ?? [] { turn.settle(.success(())) }
     await peer?.close()
   }
 

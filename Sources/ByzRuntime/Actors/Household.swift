@@ -3,16 +3,10 @@
 struct Household: Sendable {
   let system: ByzActorSystem
   var actors: Set<UInt64> = []
-  /// How many actors are being made.
-  var reserved = 0
-  /// How the client is known when it comes again; nil when it will not.
-  var absence: Absence?
-  /// Whether the connection has ended.
-  var isOver = false
+  /// The client's, should it come again.
+  var claim: Claim?
 
   init(system: ByzActorSystem) { self.system = system }
-
-  var isEmpty: Bool { actors.isEmpty && reserved == 0 }
 
   /// Lets go of the actors.
   func release() { for number in actors { system.release(number) } }
@@ -27,8 +21,8 @@ struct Household: Sendable {
   }
 }
 
-/// The time from the end of a client's connection until the client comes again, which may never begin, and never end.
-final class Absence: Sendable {
+/// A client's claim to what was made for it, should its connection break.
+final class Claim: Sendable {
   /// What the client shows when it comes again, and nobody else knows.
   let key: UInt64
   /// The connection until then.
@@ -44,95 +38,102 @@ final class Absence: Sendable {
 /// The clients that may come again, with their connections or after them.
 struct ExpectedClients: Sendable {
   /// The most households that wait at a time; for one more, the one that has waited longest goes.
-  static let mostAbsent = 64
+  static let mostAbsent = 256
 
-  private var clients: [UInt64: Absence] = [:]
+  private var clients: [UInt64: Claim] = [:]
   /// The keys of those that are absent, in the order in which they left.
   private var absent: [UInt64] = []
 
   var absentCount: Int { absent.count }
 
   /// - Returns: false when another one has the key.
-  mutating func expect(_ absence: Absence) -> Bool {
-    guard clients[absence.key] == nil else { return false }
-    clients[absence.key] = absence
+  mutating func expect(_ claim: Claim) -> Bool {
+    guard clients[claim.key] == nil else { return false }
+    clients[claim.key] = claim
     return true
   }
 
   /// A client's connection has ended.
   ///
-  /// - Returns: who has been away for too long.
-  mutating func leave(_ absence: Absence) -> Absence? {
-    guard clients[absence.key] === absence else { return nil }
-    absent.append(absence.key)
+  /// - Returns: whose household goes for it.
+  mutating func leave(_ claim: Claim) -> Claim? {
+    guard clients[claim.key] === claim else { return nil }
+    absent.append(claim.key)
     return absent.count > Self.mostAbsent ? clients[absent.removeFirst()] : nil
   }
 
-  /// The client of a key has come again.
+  /// The client of a key has come again, and has this claim from now on.
   ///
-  /// - Returns: nil for a second one, and when it is not expected any more.
-  mutating func admit(_ key: UInt64) -> Absence? {
-    absent.removeAll { $0 == key }
-    return clients.removeValue(forKey: key)
+  /// - Returns: its last one; nil when the client is not expected.
+  mutating func admit(_ claim: Claim) -> Claim? {
+    guard let last = clients[claim.key] else { return nil }
+    absent.removeAll { $0 == claim.key }
+    clients[claim.key] = claim
+    return last
   }
 
   /// Expects a client no more.
   ///
   /// - Returns: whether it was expected still, and has not come.
-  mutating func forget(_ absence: Absence) -> Bool {
-    // Who has come may be expected again, under the same key.
-    guard clients[absence.key] === absence else { return false }
-    return admit(absence.key) != nil
+  mutating func forget(_ claim: Claim) -> Bool {
+    guard clients[claim.key] === claim else { return false }
+    absent.removeAll { $0 == claim.key }
+    clients[claim.key] = nil
+    return true
   }
 }
 
 extension Lobby {
-  /// The number of clients whose connections broke and for whom something is kept, for tests.
+  /// The clients whose connections broke and for whom something is kept.
   package var absentClientCount: Int { clients.withLock { $0.absentCount } }
 
   /// The client at the other end may come again by another connection.
   ///
   /// - Throws: ``RuntimeError/Code/malformedMessage`` when another client has the key.
-  func expectReturn(of peer: Peer, under key: UInt64) throws(RuntimeError) -> Absence {
-    let absence = Absence(of: peer, key: key)
-    guard clients.withLock({ $0.expect(absence) }) else {
+  func expectReturn(of peer: Peer, under key: UInt64) throws(RuntimeError) -> Claim {
+    let claim = Claim(of: peer, key: key)
+    guard clients.withLock({ $0.expect(claim) }) else {
       throw RuntimeError(.malformedMessage, "The key is not new.")
     }
-    return absence
+    return claim
   }
 
-  /// What waits for the client of this key, whose connection is ended first if need be.
+  /// What waits for the client of this key, and with it the claim of its new connection. The last connection is ended first if need
+  /// be.
   ///
   /// - Throws: ``RuntimeError/Code/unknownTarget`` when nothing waits.
-  func admit(returning key: UInt64) async throws -> Household {
-    guard let absence = clients.withLock({ $0.admit(key) }) else {
+  func admit(_ peer: Peer, returning key: UInt64) async throws -> Household {
+    let claim = Claim(of: peer, key: key)
+    guard let last = clients.withLock({ $0.admit(claim) }) else {
       throw RuntimeError(.unknownTarget, "Nothing is kept here for this client any more.")
     }
-    absence.wait.settle(.success(()))
-    absence.peer.link.close(RuntimeError(.workerLost, "The client has connected again."))
-    return try await absence.household.result.get()
+    last.wait.settle(.success(()))
+    last.peer.link.close(RuntimeError(.workerLost, "The client has connected again."))
+    var household = try await last.household.result.get()
+    household.claim = claim
+    return household
   }
 
   /// The connection has ended: keeps what was made for it until the client comes again, the time is over, the calling task is cancelled
   /// or too many others wait.
   ///
   /// - Returns: whether the client has come, and what was made is its new connection's.
-  func keep(_ household: Household, during absence: Absence, for limit: Duration) async -> Bool {
+  func keep(_ household: Household, under claim: Claim, for limit: Duration) async -> Bool {
     var household = household
     // Or the two would keep each other.
-    household.absence = nil
-    absence.household.settle(.success(household))
+    household.claim = nil
+    claim.household.settle(.success(household))
     if limit > .zero {
-      clients.withLock { $0.leave(absence) }?.wait.settle(.success(()))
-      let end = Deadline(at: Alarm.now + limit) { absence.wait.settle(.success(())) }
+      clients.withLock { $0.leave(claim) }?.wait.settle(.success(()))
+      let end = Deadline(at: Alarm.now + limit) { claim.wait.settle(.success(())) }
       end.set()
       await withTaskCancellationHandler {
-        _ = await absence.wait.result
+        _ = await claim.wait.result
       } onCancel: {
-        absence.wait.settle(.success(()))
+        claim.wait.settle(.success(()))
       }
       end.clear()
     }
-    return !clients.withLock { $0.forget(absence) }
+    return !clients.withLock { $0.forget(claim) }
   }
 }

@@ -3,7 +3,7 @@ import Distributed
 
 /// Carries out what the other side of one connection asks for: only with types of the registry, and until the connection ends.
 package final class WorkerHost: CallServer {
-  private let household: Monitor<Household>
+  private let hosting: Monitor<Hosting>
   /// Whether the other side may make actors and run subtasks here, or only call actors whose references it was given.
   private let isWorker: Bool
   /// Where subtasks run.
@@ -14,29 +14,44 @@ package final class WorkerHost: CallServer {
   /// Whom the other side speaks for, if not for the process that has said hello: the one whose place it has taken.
   private let resumed: UInt64?
 
+  private struct Hosting: Sendable {
+    var household: Household
+    /// How many actors are being made.
+    var reserved = 0
+    /// Settled when a client that has come again has what was made for it; nil when none has come.
+    var resuming: Promise<Void>?
+    /// Whether the connection has ended.
+    var isOver = false
+  }
+
   /// - Parameters:
   ///   - sibling: who is at the other end, if it is another worker of the same client.
   ///   - resumed: whose place the other side takes, if it does.
   package init(
     system: ByzActorSystem, isWorker: Bool = false, sibling: UInt64? = nil, resumed: UInt64? = nil
   ) {
-    household = Monitor(Household(system: system))
+    hosting = Monitor(Hosting(household: Household(system: system)))
     self.isWorker = isWorker
     self.sibling = Monitor(sibling.map { Sibling(system: system, host: $0) })
     self.resumed = resumed
   }
 
-  private var system: ByzActorSystem { household.withLock { $0.system } }
+  private var system: ByzActorSystem { hosting.withLock { $0.household.system } }
 
   /// The connection has ended, so nothing more is made for it.
   ///
   /// - Returns: what was.
-  func leave() -> Household {
+  func leave() async -> Household {
     kept.withLock { $0 = KeptValues() }
-    return household.withLock { household in
-      household.isOver = true
-      defer { (household.actors, household.absence) = ([], nil) }
-      return household
+    let resuming = hosting.withLock { hosting in
+      hosting.isOver = true
+      return hosting.resuming
+    }
+    // What comes from an earlier connection must not be lost on the way.
+    _ = await resuming?.result
+    return hosting.withLock { hosting in
+      defer { (hosting.household.actors, hosting.household.claim) = ([], nil) }
+      return hosting.household
     }
   }
 
@@ -45,7 +60,7 @@ package final class WorkerHost: CallServer {
 
   /// The connection has ended: what was made for it goes.
   package func connectionEnded() async {
-    leave().release()
+    await leave().release()
     await stopSubtasks()
   }
 
@@ -73,12 +88,13 @@ package final class WorkerHost: CallServer {
   }
 
   private func reserveActor(_ most: Int) throws {
-    try household.withLock { household in
-      guard household.actors.count + household.reserved < most else {
+    try hosting.withLock { hosting in
+      guard hosting.household.actors.count + hosting.reserved < most else {
         throw RuntimeError(
           .limitExceeded, "A peer may have \(most) actors at a time here: WireLimits.actors.")
       }
-      household.reserved += 1
+      guard hosting.resuming == nil else { throw SubtaskRequest.malformed }
+      hosting.reserved += 1
     }
   }
 
@@ -92,44 +108,44 @@ package final class WorkerHost: CallServer {
     do {
       number = try await system.spawnHere(type, arguments, segments)
     } catch {
-      household.withLock { $0.reserved -= 1 }
+      hosting.withLock { $0.reserved -= 1 }
       throw error
     }
-    let isOver = try household.withLock { household in
-      household.reserved -= 1
-      household.actors.insert(number)
+    let isOver = try hosting.withLock { hosting in
+      hosting.reserved -= 1
+      guard !hosting.isOver else { return true }
+      hosting.household.actors.insert(number)
       // One key for each connection: the first. The lobby does not come back here.
-      if let key, household.absence == nil, !household.isOver {
-        household.absence = try system.lobby?.expectReturn(of: peer, under: key)
+      if let key, hosting.household.claim == nil {
+        hosting.household.claim = try system.lobby?.expectReturn(of: peer, under: key)
       }
-      return household.isOver
+      return false
     }
-    // The connection may have ended meanwhile.
-    if isOver { leave().release() }
+    // The connection has ended meanwhile.
+    if isOver { system.release(number) }
     return number
   }
 
-  /// Takes over what was made for a connection that broke.
+  /// Takes over what was made for a connection that broke, for one for which nothing was made.
   private func resume(_ key: UInt64, for peer: Peer) async throws {
-    guard isWorker, let lobby = system.lobby, let client = peer.hello?.host,
-      household.withLock({ $0.isEmpty })
-    else { throw SubtaskRequest.malformed }
-    var returned = try await lobby.admit(returning: key)
-    let system = returned.system
-    let isHere = household.withLock { household in
-      // It may have ended meanwhile, or have made actors of its own.
-      guard !household.isOver, household.isEmpty else { return false }
-      returned.isOver = false
-      returned.absence = try? lobby.expectReturn(of: peer, under: key)
-      household = returned
-      return true
+    let done = Promise<Void>()
+    let lobby = hosting.withLock { hosting -> Lobby? in
+      guard isWorker, !hosting.isOver, hosting.resuming == nil, hosting.reserved == 0,
+        hosting.household.actors.isEmpty
+      else { return nil }
+      hosting.resuming = done
+      return hosting.household.system.lobby
     }
-    guard isHere else {
-      await returned.end()
-      throw RuntimeError(.workerLost, "The connection ended, too, or was in use already.")
+    // The end of this connection waits for it.
+    defer {
+      hosting.withLock { $0.resuming = nil }
+      done.settle(.success(()))
     }
-    system.state.withLock { $0.router.upstream = peer }
-    try system.adopt(peer, as: client)
+    guard let lobby, let client = peer.hello?.host else { throw SubtaskRequest.malformed }
+    let household = try await lobby.admit(peer, returning: key)
+    hosting.withLock { $0.household = household }
+    household.system.state.withLock { $0.router.comeBack(over: peer) }
+    try household.system.adopt(peer, as: client)
   }
 
   private func answer(_ service: Service, _ call: Message, _ peer: Peer) async throws -> Message {

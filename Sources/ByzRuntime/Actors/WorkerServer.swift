@@ -27,7 +27,7 @@ public enum WorkerServerEvent: Sendable {
   case received(byteCount: Int, isCall: Bool)
   /// A message has been handed to the connection.
   case sent(byteCount: Int)
-  /// A connection has ended; if it broke, its actors are kept for ``WorkerServerOptions/returnLimit``, all else is gone.
+  /// A connection has ended. If it broke, its actors are kept for ``WorkerServerOptions/returnLimit``; all else goes.
   case ended(peer: String, RuntimeError)
 }
 
@@ -62,6 +62,9 @@ public final class WorkerServer: Sendable {
   /// The connections there are.
   public var connectionCount: Int { sessions.state.withLock { $0.links.count } }
 
+  /// The clients whose connections broke, and whose actors are kept until they connect again.
+  public var absentClientCount: Int { sessions.lobby.absentClientCount }
+
   /// What it has done so far.
   public var totals: WorkerServerTotals { sessions.state.withLock { $0.totals } }
 
@@ -86,7 +89,7 @@ package final class WorkerSessions: Sendable {
 
   private let registry: Registry
   private let options: WorkerServerOptions
-  private let lobby: Lobby
+  fileprivate let lobby: Lobby
   private let arrivals: AsyncStream<Arrival>
   private let door: AsyncStream<Arrival>.Continuation
   fileprivate let state = Monitor(State())

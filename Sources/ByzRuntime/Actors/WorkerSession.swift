@@ -50,12 +50,12 @@ package struct WorkerSession: Sendable {
   /// Ends what was made for the client; when the connection broke, not before the client has had time to come again. If it does, what
   /// was made for it is its new session's.
   package func end(_ reason: RuntimeError, keeping limit: Duration) async {
-    let household = host.leave()
+    let household = await host.leave()
     async let _ = host.stopSubtasks()
     var isTaken = false
-    if let lobby, let absence = household.absence {
+    if let lobby, let claim = household.claim {
       isTaken = await lobby.keep(
-        household, during: absence, for: reason.code == .workerLost ? limit : .zero)
+        household, under: claim, for: reason.code == .workerLost ? limit : .zero)
     }
     if !isTaken { await household.end() }
     // What a client found again lives in the system of the session before.

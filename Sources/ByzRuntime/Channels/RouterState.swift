@@ -116,6 +116,12 @@ extension RouterState {
     arriving[host] = others.isEmpty ? nil : others
   }
 
+  /// The client has come again, by this connection: what it could not do while it was away it can now.
+  package mutating func comeBack(over connection: Connection) {
+    upstream = connection
+    for host in acquaintances.keys { acquaintances[host]?.isOutOfReach = false }
+  }
+
   /// Takes note of no more connections.
   ///
   /// - Returns: those that there are, which are to end.

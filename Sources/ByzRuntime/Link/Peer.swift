@@ -21,6 +21,13 @@ package final class Peer: Sendable {
     var alarm: Duration?
     /// Called once, when the connection has ended.
     var onEnd: [@Sendable (RuntimeError) -> Void] = []
+
+    /// Who is to be told of the end next; when there is nobody, who waits for the end may go on.
+    mutating func nextToTell(_ reason: RuntimeError) -> (@Sendable (RuntimeError) -> Void)? {
+      guard onEnd.isEmpty else { return onEnd.removeFirst() }
+      endReason = reason
+      return nil
+    }
   }
 
   /// A call of the other side that is being carried out.
@@ -271,12 +278,11 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
     case .ended(let reason):
       // Only when what was served has been cancelled: who waits for the end counts on it.
       actions.append {
-        let (opening, ending, callbacks) = self.shell.withLock { shell in
-          shell.endReason = reason
-          defer { (shell.opening, shell.ending, shell.onEnd) = ([], [], []) }
-          return (shell.opening, shell.ending, shell.onEnd)
+        while let callback = self.shell.withLock({ $0.nextToTell(reason) }) { callback(reason) }
+        let (opening, ending) = self.shell.withLock { shell in
+          defer { (shell.opening, shell.ending) = ([], []) }
+          return (shell.opening, shell.ending)
         }
-        for callback in callbacks { callback(reason) }
         for continuation in opening { continuation.resume(throwing: reason) }
         for continuation in ending { continuation.resume(returning: reason) }
       }

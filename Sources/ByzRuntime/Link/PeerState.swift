@@ -402,8 +402,12 @@ extension PeerState {
     [.close(reason)] + finish(reason)
   }
 
-  private mutating func finish(_ reason: RuntimeError) -> [Directive] {
+  private mutating func finish(_ cause: RuntimeError) -> [Directive] {
     phase = .ended
+    // Who has said goodbye is not lost, however its link ends.
+    let reason =
+      otherIsDraining && cause.code == .workerLost
+      ? RuntimeError(.stopped, cause.message, cause: cause.cause) : cause
     // Calls that were under way are lost, whatever ended the connection.
     let error =
       reason.code == .stopped || reason.code == .workerLost

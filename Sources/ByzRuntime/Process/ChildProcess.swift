@@ -59,9 +59,12 @@ package final class ChildProcess: Sendable {
   package static let firstDescriptor: CInt = 3
 
   /// Kills the process, and reaps it if it is gone within so long; if not, ``end(within:)`` will. For threads that must not wait: what
-  /// the system does for a process cannot always be interrupted.
+  /// the system does for a process cannot always be interrupted. On a kernel too old to tell, it waits until the process is gone.
   package func kill(within limit: Duration) {
-    guard descriptor >= 0 else { return }
+    guard descriptor >= 0 else {
+      end()
+      return
+    }
     _ = byz_kill(identifier, descriptor)
     if byz_wait_for_exit(descriptor, limit.wholeMilliseconds) == 1 { end() }
   }
