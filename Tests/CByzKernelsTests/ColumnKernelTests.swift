@@ -220,6 +220,9 @@ private typealias Kernel = (
   byz_type, UnsafePointer<UnsafeRawPointer?>, Int, Int, UnsafeMutableRawPointer
 ) -> Void
 
+/// Where rows lie.
+private enum Place { case onLines, offLines, inSameSets }
+
 private struct Table {
   let columns: [[Double]]
   let type: Element
@@ -229,7 +232,7 @@ private struct Table {
     self.type = type
   }
 
-  /// Runs the kernel on rows on cache lines and off them, from column 0 and from a later one, in every
+  /// Runs the kernel on rows on cache lines, off them, and in the same sets of the caches, from column 0 and from a later one, in every
   /// variant: all must give the same bits, agree with the twin and write nothing else.
   func expect(_ kernel: Kernel, exact: Bool = false, _ twin: ([Double]) -> Double?) {
     switch type {
@@ -244,8 +247,8 @@ private struct Table {
   ) {
     let width = columns.count
     let expected = columns.map { twin($0)! }
-    for (aligned, begin) in [(true, 0), (false, width / 3)] {
-      let outputs = variants.map { run(T.self, code, $0, kernel, aligned: aligned, begin: begin) }
+    for (place, begin) in [(Place.onLines, 0), (.offLines, width / 3), (.inSameSets, 0)] {
+      let outputs = variants.map { run(T.self, code, $0, kernel, place, begin: begin) }
       for output in outputs.dropFirst() {
         #expect(sameBits(output, outputs[0]), "variants differ")
       }
@@ -265,13 +268,19 @@ private struct Table {
   }
 
   private func run<T: BinaryFloatingPoint>(
-    _: T.Type, _ code: byz_type, _ isa: byz_isa, _ kernel: Kernel, aligned: Bool, begin: Int
+    _: T.Type, _ code: byz_type, _ isa: byz_isa, _ kernel: Kernel, _ place: Place, begin: Int
   ) -> [T] {
     let (n, width, size) = (columns[0].count, columns.count, MemoryLayout<T>.stride)
-    let pitch = aligned ? (width * size + 63) / 64 * 64 : width * size
+    let unit =
+      switch place {
+      case .onLines: 64
+      case .offLines: size
+      case .inSameSets: 1 << 16
+      }
+    let pitch = (width * size + unit - 1) / unit * unit
     let memory = UnsafeMutableRawPointer.allocate(byteCount: n * pitch + size, alignment: 64)
     defer { memory.deallocate() }
-    let start = memory + (aligned ? 0 : size)
+    let start = memory + (place == .offLines ? size : 0)
     for (j, column) in columns.enumerated() {
       for (i, x) in column.enumerated() {
         start.storeBytes(of: T(x), toByteOffset: i * pitch + j * size, as: T.self)
