@@ -128,7 +128,7 @@ final class MailNode {
       [unowned self] answer in
       let areConnected = (try? answer.value) == .bool(true)
       world.note(areConnected ? "met" : "not met", Int(name), Int(other), Int(lost))
-      router.answered(areConnected, about: other)
+      router.answered(areConnected, about: other, over: client)
       for (index, waiter) in (questions.removeValue(forKey: other) ?? []).enumerated() {
         if world.plant == .failureUntold, !areConnected, index > 0 { continue }
         after(world.pick(0...100), waiter)

@@ -11,6 +11,7 @@ final class ResettingProxy: Sendable {
   /// Guarded by the lock.
   nonisolated(unsafe) private var sockets: [Int32] = []
   nonisolated(unsafe) private var isStopped = false
+  nonisolated(unsafe) private var isRefusing = false
 
   init(to target: Int) throws {
     self.target = UInt16(target)
@@ -29,11 +30,15 @@ final class ResettingProxy: Sendable {
       // A connection that could not be taken is no reason to end.
       while lock.withLock({ !isStopped }) {
         let near = accept(listener, nil, nil)
-        if near >= 0 { admit(near) }
+        guard near >= 0 else { continue }
+        if lock.withLock({ isRefusing }) { close(near) } else { admit(near) }
       }
       close(listener)
     }
   }
+
+  /// Whether new connections are closed as soon as they are there, as a proxy does whose target is gone.
+  func setRefusing(_ isRefusing: Bool) { lock.withLock { self.isRefusing = isRefusing } }
 
   /// Breaks all connections: both sides are told by a reset.
   func reset() {

@@ -6,13 +6,18 @@ struct SpawningConnection: Sendable {
   var backend: (any LinkBackend)?
   /// What the other side knows this one by then.
   let key: UInt64
-  /// When the connection broke.
-  var breakTime: Duration?
+  /// When it was first looked for in vain since the connection broke.
+  var failureTime: Duration?
   /// Who waits for a new connection; nil when none is being made.
   var waiting: [Promise<Void>]?
 
-  /// After so long, who finds nobody looks no more.
+  /// So long after it was looked for in vain it is looked for no more.
   static let searchLimit = Duration.seconds(60)
+}
+
+/// An actor is gone for good.
+private struct ActorGone: Error {
+  let reason: RuntimeError
 }
 
 // When the connection to an actor breaks, what is called next connects again: one caller does, the others wait.
@@ -31,6 +36,7 @@ extension ByzActorSystem {
   ///   ``RuntimeError/Code/deadlineExceeded``; `CancellationError`.
   func peer(of id: ByzActorID) async throws -> Peer {
     if let peer = connection(to: id.host), !peer.hasEnded { return peer }
+    let limit = ContinuousClock.now + liveness.timeout
     while true {
       let turn = Promise<Void>()
       switch state.withLock({ $0.way(to: id.host, turn) }) {
@@ -38,12 +44,12 @@ extension ByzActorSystem {
         guard peer.hasEnded else { return peer }
         // It is about to be forgotten.
         _ = await peer.waitUntilEnded()
-      case .wait: try await turn.value(until: CallDeadline.current)
+      case .wait: try await wait(turn, until: limit, for: id)
       case .connect(let backend, let key):
         defer {
           state.withLock { $0.endConnecting(to: id.host) }.forEach { $0.settle(.success(())) }
         }
-        return try await find(id, at: backend, key: key)
+        return try await find(id, at: backend, key: key, until: limit)
       case .gone:
         throw RuntimeError(
           .workerLost,
@@ -52,55 +58,98 @@ extension ByzActorSystem {
     }
   }
 
-  /// Connects again to where an actor is kept. One that the other side does not know is forgotten, and one that nobody has found for
-  /// long.
+  /// Waits for another caller's search.
+  private func wait(
+    _ turn: Promise<Void>, until limit: ContinuousClock.Instant, for id: ByzActorID
+  ) async throws {
+    guard let deadline = CallDeadline.current, deadline < limit else {
+      return try await turn.value(until: limit, else: notFound(id, nil))
+    }
+    try await turn.value(
+      until: deadline, else: RuntimeError(.deadlineExceeded, "The actor was not found in time."))
+  }
+
+  /// Connects again to where an actor is kept, over and over until the limit. Only one that the other side does not know is forgotten
+  /// then, and one that has not been found for long.
   private func find(
-    _ id: ByzActorID, at backend: any LinkBackend, key: UInt64
+    _ id: ByzActorID, at backend: any LinkBackend, key: UInt64,
+    until limit: ContinuousClock.Instant
   ) async throws -> Peer {
+    let last = Monitor<(any Error)?>(nil)
     do {
-      return try await withDeadline(liveness.timeout) { [self] in
+      return try await withDeadline(max(.zero, limit - .now)) { [self] in
         var pause = Duration.milliseconds(50)
         while true {
           do {
             return try await resume(id, at: backend, key: key)
-          } catch let error as RuntimeError where error.code == .workerLost {
-            // Not a poll: a network that broke one connection may break the next, and nothing else tells when it does not.
-            try await Task.sleep(for: pause)
-            pause *= 2
+          } catch let error as ActorGone {
+            throw error
+          } catch {
+            try Task.checkCancellation()
+            last.withLock { $0 = error }
           }
+          // Not a poll: a network that broke one connection may break the next, and nothing else tells when it does not.
+          try await Task.sleep(for: pause)
+          pause = min(pause * 2, .seconds(1))
         }
       }
     } catch {
       try Task.checkCancellation()
+      if let gone = error as? ActorGone {
+        state.withLock { $0.spawning[id.host]?.backend = nil }
+        throw RuntimeError(
+          .workerLost,
+          """
+          The connection to actor \(id) broke, and the actor is gone: spawn it again. \
+          \(gone.reason.message)
+          """, cause: gone.reason)
+      }
       if let timeLeft = CallDeadline.timeLeft, timeLeft <= .zero { throw error }
-      let reason = error as? RuntimeError
-      let isGone = state.withLock { $0.isGone(id.host, after: reason?.code) }
-      throw RuntimeError(
-        .workerLost,
-        """
-        The connection to actor \(id) broke, and there was no way back to it within \
-        \(liveness.timeout)\(isGone ? ": spawn it again" : ""). \(reason?.message ?? "\(error)")
-        """, cause: error)
+      state.withLock { $0.hasSearchedInVain(for: id.host) }
+      throw notFound(id, last.withLock { $0 } ?? error)
     }
   }
 
+  private func notFound(_ id: ByzActorID, _ cause: (any Error)?) -> RuntimeError {
+    let detail = cause.map { " \(($0 as? RuntimeError)?.message ?? "\($0)")" } ?? ""
+    return RuntimeError(
+      .workerLost,
+      """
+      The connection to actor \(id) broke, and there was no way back within \
+      \(liveness.timeout).\(detail)
+      """, cause: cause)
+  }
+
+  /// - Throws: ``ActorGone``; what connecting throws, which may pass.
   private func resume(
     _ id: ByzActorID, at backend: any LinkBackend, key: UInt64
   ) async throws -> Peer {
+    try checkWanted(id)
     let peer = try await open(backend, named: "actor", resuming: id.host)
     do {
+      try checkWanted(id)
       _ = try await call(peer, .resume(key: key))
+      try checkWanted(id)
       try adopt(peer, as: id.host, at: backend.dialAddress)
+      try checkWanted(id)
+      return peer
+    } catch let error as ActorGone {
+      await peer.close()
+      throw error
     } catch {
       // Not by saying goodbye: the other side may have heard the key, and keeps the actor then.
       peer.link.close(RuntimeError(.workerLost, "The actor was not found in time."))
-      throw error
+      guard let error = error as? RuntimeError, error.code != .workerLost,
+        error.code != .deadlineExceeded
+      else { throw error }
+      throw ActorGone(reason: error)
     }
-    guard state.withLock({ $0.spawning[id.host] != nil }) else {
-      await peer.close()
-      throw RuntimeError(.stopped, "The actor was stopped.")
-    }
-    return peer
+  }
+
+  /// Throws when nobody wants to find an actor any more: it was stopped, or the system was.
+  private func checkWanted(_ id: ByzActorID) throws {
+    let isWanted = state.withLock { $0.spawning[id.host] != nil && !$0.router.isStopped }
+    if !isWanted { throw ActorGone(reason: RuntimeError(.stopped, "It was stopped.")) }
   }
 }
 
@@ -125,36 +174,29 @@ extension ByzActorSystem.State {
     return spawning[host]?.waiting ?? []
   }
 
-  /// Whether there is no use in looking for an actor again.
-  fileprivate mutating func isGone(_ host: UInt64, after code: RuntimeError.Code?) -> Bool {
-    let breakTime = spawning[host]?.breakTime ?? .zero
-    switch code {
-    case .workerLost, .deadlineExceeded, .transportUnavailable, .workerStartFailed:
-      guard Alarm.now - breakTime > SpawningConnection.searchLimit else { return false }
-    default: break
-    }
-    spawning[host]?.backend = nil
-    return true
+  fileprivate mutating func hasSearchedInVain(for host: UInt64) {
+    let first = spawning[host]?.failureTime ?? Alarm.now
+    spawning[host]?.failureTime = first
+    if Alarm.now - first > SpawningConnection.searchLimit { spawning[host]?.backend = nil }
   }
 
   /// The connection to a process has ended: for this reason if it broke.
   mutating func ended(_ host: UInt64, _ reason: RuntimeError) {
-    spawning[host]?.breakTime = Alarm.now
-    if reason.code != .workerLost { spawning[host]?.backend = nil }
+    spawning[host]?.failureTime = nil
+    // Who says goodbye is not to be connected to again.
+    if reason.code == .stopped { spawning[host]?.backend = nil }
     if spawning[host]?.backend == nil, spawning[host]?.waiting == nil { spawning[host] = nil }
   }
 }
 
 extension Promise where Value == Void {
   /// Waits for it; settles it where that takes too long, so it must be the caller's alone.
-  fileprivate func value(until deadline: ContinuousClock.Instant?) async throws {
-    let end = deadline.map { deadline in
-      Deadline(at: Alarm.now + (deadline - .now)) {
-        self.settle(.failure(RuntimeError(.deadlineExceeded, "The actor was not found in time.")))
-      }
-    }
-    end?.set()
-    defer { end?.clear() }
+  fileprivate func value(
+    until deadline: ContinuousClock.Instant, else error: RuntimeError
+  ) async throws {
+    let end = Deadline(at: Alarm.now + (deadline - .now)) { self.settle(.failure(error)) }
+    end.set()
+    defer { end.clear() }
     try await withTaskCancellationHandler {
       try await result.get()
     } onCancel: {

@@ -85,7 +85,8 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// ``RuntimeError/Code/workerLost``: whether they were carried out nobody knows. An actor of a child process has ended with it. That
   /// of a host is kept there for a while (``WorkerServerOptions/returnLimit``), and the next call connects again, with
   /// back-off and for no longer than ``Liveness/timeout``: it finds the actor as the last calls left it, or throws `workerLost`. When the
-  /// host has answered that the actor is gone, or nobody was found a minute after the break, all later calls throw that at once. Mail to
+  /// host has answered that the actor is gone, or nobody is found a minute after the first who looked, all later calls throw that at once;
+  /// ``stop(_:)`` forgets it before. Mail to
   /// such an actor's process finds no way before it is found.
   ///
   /// - Parameters:

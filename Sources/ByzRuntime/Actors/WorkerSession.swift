@@ -55,7 +55,7 @@ package struct WorkerSession: Sendable {
     var isTaken = false
     if let lobby, let claim = household.claim {
       isTaken = await lobby.keep(
-        household, under: claim, for: reason.code == .workerLost ? limit : .zero)
+        household, under: claim, for: reason.code == .stopped ? .zero : limit)
     }
     if !isTaken { await household.end() }
     // What a client found again lives in the system of the session before.

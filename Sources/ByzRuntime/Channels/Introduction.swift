@@ -31,7 +31,7 @@ extension ByzActorSystem {
       try await call(client, .meet(host: host, lost: lost)).value
     }
     let question = state.withLock { state in
-      state.router.answered(answer == .bool(true), about: host)
+      state.router.answered(answer == .bool(true), about: host, over: client)
       return state.questions.removeValue(forKey: host)
     }
     question?.settle(.success(()))

@@ -142,7 +142,7 @@ extension RouterState {
     /// The client's answer is on its way: ``RouterState/wayNow(to:)`` after it.
     case wait
     /// Ask the client to be brought together with the process, now that the connection by that ticket is lost, and tell the
-    /// answer to ``RouterState/answered(_:about:)``; then as with ``wait``.
+    /// answer to ``RouterState/answered(_:about:over:)``; then as with ``wait``.
     case ask(Connection, lost: UInt64)
   }
 
@@ -156,10 +156,13 @@ extension RouterState {
     return .ask(upstream, lost: acquaintance.ticket)
   }
 
-  /// The client has said whether there is a connection to a process, or has not said it in time.
-  package mutating func answered(_ areConnected: Bool, about host: UInt64) {
+  /// The client has said over a connection whether there is one to a process, or has not said it in time.
+  package mutating func answered(
+    _ areConnected: Bool, about host: UInt64, over client: Connection
+  ) {
     acquaintances[host]?.isAsked = false
-    acquaintances[host]?.isOutOfReach = !areConnected
+    // One that the client has lost says nothing about the way there is now.
+    if client === upstream { acquaintances[host]?.isOutOfReach = !areConnected }
   }
 
   /// The way of mail that has waited for the client's answer.

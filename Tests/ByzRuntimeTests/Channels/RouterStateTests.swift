@@ -49,7 +49,7 @@ struct RouterStateTests {
     #expect(describe(router.way(to: 2), client: client) == "wait")
     #expect(describe(router.way(to: 3), client: client) == "ask after 0")
     #expect(adopt(&router, direct, as: 2, by: 7))
-    router.answered(true, about: 2)
+    router.answered(true, about: 2, over: client)
     #expect(router.wayNow(to: 2) === direct)
     #expect(describe(router.way(to: 2), client: client) == "direct")
     // Lost: the next letter asks for another, and says which one was lost.
@@ -63,9 +63,23 @@ struct RouterStateTests {
     var router = State(host: 1)
     router.upstream = client
     _ = router.way(to: 2)
-    router.answered(false, about: 2)
+    router.answered(false, about: 2, over: client)
     #expect(router.wayNow(to: 2) === client)
     #expect(describe(router.way(to: 2), client: client) == "client")
+  }
+
+  @Test(
+    "what failed while the client was away is tried again when it has come, however late it fails")
+  func clientComesBack() {
+    let (lost, client) = (Line(), Line())
+    var router = State(host: 1)
+    router.upstream = lost
+    for host in [2, 3] as [UInt64] { _ = router.way(to: host) }
+    router.answered(false, about: 2, over: lost)
+    router.comeBack(over: client)
+    router.answered(false, about: 3, over: lost)
+    #expect(describe(router.way(to: 2), client: client) == "ask after 0")
+    #expect(describe(router.way(to: 3), client: client) == "ask after 0")
   }
 
   @Test("a process without a client knows no way but its connections")
