@@ -56,8 +56,9 @@ final class ResettingProxy: Sendable {
   /// Takes no more connections and breaks those there are.
   func stop() {
     lock.withLock {
+      // Once: the number may be another socket's afterwards.
+      if !isStopped { shutdown(listener, Int32(SHUT_RDWR)) }
       isStopped = true
-      shutdown(listener, Int32(SHUT_RDWR))
     }
     reset()
   }
