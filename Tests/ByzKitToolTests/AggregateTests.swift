@@ -66,7 +66,7 @@ struct AggregateTests {
     }
   }
 
-  @Test("an interrupted command leaves no file", .timeLimit(.minutes(1)))
+  @Test("an interrupted command leaves no file", .timeLimit(.minutes(3)))
   func interruption() throws {
     let tool = try Tool()
     defer { tool.remove() }

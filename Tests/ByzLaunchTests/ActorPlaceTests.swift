@@ -50,7 +50,7 @@ distributed actor Clerk: RemoteActor {
   }
 }
 
-@Suite("An actor, wherever it lives", .serialized, .timeLimit(.minutes(1)))
+@Suite("An actor, wherever it lives", .serialized, .timeLimit(.minutes(3)))
 struct ActorPlaceTests {
   private func withClerk(
     at place: Place, _ body: (Clerk, ByzActorSystem) async throws -> Void

@@ -3,7 +3,7 @@ import ByzTCP
 import ByzUCX
 import Testing
 
-@Suite("An actor whose connection breaks", .serialized, .timeLimit(.minutes(1)))
+@Suite("An actor whose connection breaks", .serialized, .timeLimit(.minutes(3)))
 struct LostConnectionTests {
   private let registry = PlaceWorker.registry
 

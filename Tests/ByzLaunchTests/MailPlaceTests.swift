@@ -1,7 +1,7 @@
 import ByzRuntime
 import Testing
 
-@Suite("Mail, wherever its ends are", .serialized, .timeLimit(.minutes(1)))
+@Suite("Mail, wherever its ends are", .serialized, .timeLimit(.minutes(3)))
 struct MailPlaceTests {
   /// Hands `body` postmen at two places.
   private func withPostmen(

@@ -58,7 +58,7 @@ distributed actor Postman: RemoteActor {
   }
 }
 
-@Suite("Mail between workers of several hosts", .timeLimit(.minutes(1)))
+@Suite("Mail between workers of several hosts", .timeLimit(.minutes(3)))
 struct SiblingTests {
   private static let registry = Registry(actors: [Postman.self])
 

@@ -6,7 +6,7 @@ import Distributed
 import Foundation
 import Testing
 
-@Suite("A worker that is stopped, replaced and continued", .timeLimit(.minutes(1)))
+@Suite("A worker that is stopped, replaced and continued", .timeLimit(.minutes(3)))
 struct StoppedWorkerTests {
   private static let registry = Registry(actors: [Host.self], subtasks: [Which.self])
   private static let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(1))

@@ -58,7 +58,7 @@ func certificate(_ name: String) -> String {
     .appending(path: "ByzTCPTests/Certificates/\(name)").path
 }
 
-@Suite("Worker server", .serialized, .timeLimit(.minutes(1)))
+@Suite("Worker server", .serialized, .timeLimit(.minutes(3)))
 struct WorkerServerTests {
   private static let registry = Registry.byzKit.merging(Registry(actors: [Calculator.self]))
 

@@ -5,7 +5,7 @@ import ByzUCX
 import Testing
 
 /// One after the other, since one of them counts descriptors.
-@Suite("UCX", .needsUCX, .serialized, .timeLimit(.minutes(1)))
+@Suite("UCX", .needsUCX, .serialized, .timeLimit(.minutes(3)))
 enum UCXTests {}
 
 extension Trait where Self == ConditionTrait {

@@ -44,7 +44,7 @@ extension WorkerConfiguration {
   }
 }
 
-@Suite("The snippets of the README", .timeLimit(.minutes(1)))
+@Suite("The snippets of the README", .timeLimit(.minutes(3)))
 struct ReadmeSnippets {
   private let gradients: [Tensor<Float>] = (0..<9).map { node in
     Tensor<Float>((0..<5000).map { Float(($0 * 7 + node * 13) % 101) / 101 })

@@ -11,7 +11,7 @@ private struct Add: Operator {
   }
 }
 
-@Suite("Node applications", .timeLimit(.minutes(1)))
+@Suite("Node applications", .timeLimit(.minutes(3)))
 struct NodeApplicationTests {
   private func graph(adding addend: Int) throws -> ComputationGraph {
     try ComputationGraph(

@@ -6,7 +6,7 @@ import Testing
 
 private struct Down: Error {}
 
-@Suite("Rounds that not everyone takes part in", .timeLimit(.minutes(1)))
+@Suite("Rounds that not everyone takes part in", .timeLimit(.minutes(3)))
 struct RoundPolicyTests {
   private func server(
     _ problem: Problem, honest: Int = 5, byzantine: Int = 1, rule: any Aggregator = .median,

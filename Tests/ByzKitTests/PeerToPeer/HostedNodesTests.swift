@@ -37,7 +37,7 @@ distributed actor NodeHost: RemoteActor {
   }
 }
 
-@Suite("Nodes on two hosts", .timeLimit(.minutes(1)))
+@Suite("Nodes on two hosts", .timeLimit(.minutes(3)))
 struct HostedNodesTests {
   private func withHosts(_ body: (RemoteCluster) async throws -> Void) async throws {
     try await withWorkerServer(registry: .byzKit) { (first) async throws -> Void in

@@ -51,7 +51,7 @@ private final class MuteServer: CallServer {
   }
 }
 
-@Suite("A neighbor that never says that a letter has come", .timeLimit(.minutes(1)))
+@Suite("A neighbor that never says that a letter has come", .timeLimit(.minutes(3)))
 struct MuteNeighborTests {
   @Test("holds up a round no longer than its deadline, and is reported")
   func mute() async throws {

@@ -58,7 +58,8 @@ extension RemoteCluster {
   }
 }
 
-@Suite("A cluster of processes", .timeLimit(.minutes(1)))
+// The sanitizers take their time.
+@Suite("A cluster of processes", .timeLimit(.minutes(5)))
 struct RemoteClusterTests {
   private let backend = RemoteCluster([ProcessBackend(running: KitWorker.self)])
 

@@ -24,7 +24,7 @@ struct EndlessSearch: Subtask {
   }
 }
 
-@Suite("A search that nobody waits for", .timeLimit(.minutes(1)))
+@Suite("A search that nobody waits for", .timeLimit(.minutes(3)))
 struct CancelledSearchTests {
   static let names = ["MDA", "SMEA"]
   static let n = 300

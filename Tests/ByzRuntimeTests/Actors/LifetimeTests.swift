@@ -12,7 +12,7 @@ distributed actor Mortal: RemoteActor {
   deinit { Self.end.send() }
 }
 
-@Suite("The life of an actor", .timeLimit(.minutes(1)))
+@Suite("The life of an actor", .timeLimit(.minutes(3)))
 struct LifetimeTests {
   @Test("an actor goes with the connection it was made for (ByzPy's live for ever)")
   func lifetime() async throws {

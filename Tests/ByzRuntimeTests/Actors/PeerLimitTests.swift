@@ -7,7 +7,7 @@ struct Idle: Subtask {
   func run(_ operands: Operands) throws -> Int { 0 }
 }
 
-@Suite("What one peer may take", .timeLimit(.minutes(1)))
+@Suite("What one peer may take", .timeLimit(.minutes(3)))
 struct PeerLimitTests {
   private static let registry = Registry(actors: [Calculator.self], subtasks: [Idle.self])
 

@@ -64,7 +64,7 @@ private struct Client {
   }
 }
 
-@Suite("A client that comes again", .timeLimit(.minutes(1)))
+@Suite("A client that comes again", .timeLimit(.minutes(3)))
 struct ReturningClientTests {
   private let lobby = Lobby { _ in MemoryBackend(registry: Registry()) }
 

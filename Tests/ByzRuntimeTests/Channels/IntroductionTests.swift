@@ -6,7 +6,7 @@ import Testing
   import Glibc
 #endif
 
-@Suite("An introduction", .timeLimit(.minutes(1)))
+@Suite("An introduction", .timeLimit(.minutes(3)))
 struct IntroductionTests {
   private static let registry = Registry(actors: [Postman.self])
 

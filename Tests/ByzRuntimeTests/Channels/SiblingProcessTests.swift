@@ -17,7 +17,7 @@ enum PostmanProgram: TestWorkerProgram {
   }
 }
 
-@Suite("Mail between child processes", .timeLimit(.minutes(1)))
+@Suite("Mail between child processes", .timeLimit(.minutes(3)))
 struct SiblingProcessTests {
   private let backend = ProcessBackend(running: PostmanProgram.self)
 

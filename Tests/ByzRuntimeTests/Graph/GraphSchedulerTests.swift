@@ -1,7 +1,7 @@
 import ByzRuntime
 import Testing
 
-@Suite("GraphScheduler", .timeLimit(.minutes(1)))
+@Suite("GraphScheduler", .timeLimit(.minutes(3)))
 struct GraphSchedulerTests {
   private static let modes: [GraphScheduler.Mode] = [
     .sequential, .dataflow(), .dataflow(maxConcurrentNodes: 2),

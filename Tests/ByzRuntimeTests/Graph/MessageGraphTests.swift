@@ -7,7 +7,7 @@ private struct Update: Sendable {
   let sender: String
 }
 
-@Suite("Graphs that wait for messages", .timeLimit(.minutes(1)))
+@Suite("Graphs that wait for messages", .timeLimit(.minutes(3)))
 struct MessageGraphTests {
   private static let modes: [GraphScheduler.Mode] = [
     .sequential, .dataflow(), .dataflow(maxConcurrentNodes: 1),

@@ -2,7 +2,7 @@ import ByzRuntime
 import ByzTestClock
 import Testing
 
-@Suite("MessageInbox", .timeLimit(.minutes(1)))
+@Suite("MessageInbox", .timeLimit(.minutes(3)))
 struct MessageInboxTests {
   /// Returns when so many wait; gives way in between.
   private func waiting(_ count: Int, in inbox: MessageInbox) async {

@@ -1,7 +1,7 @@
 import ByzRuntime
 import Testing
 
-@Suite("OperatorContext", .timeLimit(.minutes(1)))
+@Suite("OperatorContext", .timeLimit(.minutes(3)))
 struct OperatorContextTests {
   @Test("runs subtasks in the calling task, one after another, without a pool")
   func inline() async throws {

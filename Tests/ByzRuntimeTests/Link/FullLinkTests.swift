@@ -25,7 +25,7 @@ struct FullLinkTests {
     }
   }
 
-  @Test("holds a call no longer than the call may take", .timeLimit(.minutes(1)))
+  @Test("holds a call no longer than the call may take", .timeLimit(.minutes(3)))
   func deadline() async throws {
     let (here, there) = MemoryLink.pair()
     let hello = ByzActorSystem(registry: Registry()).hello(namesBLAS: false)

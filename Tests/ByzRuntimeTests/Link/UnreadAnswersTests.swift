@@ -13,7 +13,8 @@ struct Recital: Subtask {
   }
 }
 
-@Suite("Answers that nobody reads", .serialized, .timeLimit(.minutes(1)))
+// The sanitizers take their time.
+@Suite("Answers that nobody reads", .serialized, .timeLimit(.minutes(5)))
 struct UnreadAnswersTests {
   /// Reads the other side's hello, and nothing more before it is let.
   private final class Reader: LinkReceiver {

@@ -1,7 +1,7 @@
 import ByzRuntime
 import Testing
 
-@Suite("withActorPool", .timeLimit(.minutes(1)))
+@Suite("withActorPool", .timeLimit(.minutes(3)))
 struct ActorPoolScopeTests {
   @Test("rejects work after the scope has ended")
   func stopped() async throws {

@@ -1,7 +1,7 @@
 import ByzRuntime
 import Testing
 
-@Suite("ActorPool", .timeLimit(.minutes(1)))
+@Suite("ActorPool", .timeLimit(.minutes(3)))
 struct ActorPoolTests {
   @Test("returns results in the order of the subtasks, whichever ends first")
   func order() async throws {

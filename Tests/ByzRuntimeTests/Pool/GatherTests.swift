@@ -2,7 +2,7 @@ import ByzRuntime
 import ByzTestClock
 import Testing
 
-@Suite("Gathering a quorum", .timeLimit(.minutes(1)))
+@Suite("Gathering a quorum", .timeLimit(.minutes(3)))
 struct GatherTests {
   @Test("waits for all before the deadline, and for a quorum after it")
   func state() {

@@ -2,7 +2,7 @@ import ByzRuntime
 import ByzTestClock
 import Testing
 
-@Suite("Restarts", .timeLimit(.minutes(1)))
+@Suite("Restarts", .timeLimit(.minutes(3)))
 struct RestartTests {
   @Test("the first is at once, the second after the back-off, each further one after twice as long")
   func backOff() {

@@ -33,7 +33,7 @@ import Testing
   }
 #endif
 
-@Suite("ThreadWorker", .timeLimit(.minutes(1)))
+@Suite("ThreadWorker", .timeLimit(.minutes(3)))
 struct ThreadWorkerTests {
   private func withWorker<R>(
     _ name: String = "worker", _ body: (ThreadWorker) async throws -> R

@@ -2,7 +2,7 @@ import ByzRuntime
 import ByzTestClock
 import Testing
 
-@Suite("Time limits of subtasks", .timeLimit(.minutes(1)))
+@Suite("Time limits of subtasks", .timeLimit(.minutes(3)))
 struct TimeoutTests {
   private let limit = SubtaskOptions(timeout: .seconds(1))
 

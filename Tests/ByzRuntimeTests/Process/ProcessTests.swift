@@ -8,7 +8,7 @@ import Testing
   import Glibc
 #endif
 
-@Suite("Child processes", .timeLimit(.minutes(1)))
+@Suite("Child processes", .timeLimit(.minutes(3)))
 struct ProcessTests {
   @Test("a child answers, with tensors of any size and place")
   func echo() async throws {

@@ -3,7 +3,7 @@ import ByzTensor
 import Foundation
 import Testing
 
-@Suite("FrameReader's limits", .timeLimit(.minutes(1)))
+@Suite("FrameReader's limits", .timeLimit(.minutes(3)))
 struct FrameLimitTests {
   private static let limits = {
     var limits = WireLimits()

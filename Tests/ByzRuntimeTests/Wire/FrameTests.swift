@@ -2,7 +2,7 @@ import ByzRuntime
 import ByzTensor
 import Testing
 
-@Suite("Frame and FrameReader", .timeLimit(.minutes(1)))
+@Suite("Frame and FrameReader", .timeLimit(.minutes(3)))
 struct FrameTests {
   private static let message = Message(
     .call, epoch: 7, call: 1 << 40, timeLeft: .milliseconds(1500), body: [1, 2, 3],

@@ -2,7 +2,7 @@ import ByzRuntime
 import ByzTensor
 import Testing
 
-@Suite("WireEncoder and WireDecoder", .timeLimit(.minutes(1)))
+@Suite("WireEncoder and WireDecoder", .timeLimit(.minutes(3)))
 struct WireCoderTests {
   /// What comes back through bytes.
   private func sent<Value: Codable>(_ value: Value) throws -> Value {

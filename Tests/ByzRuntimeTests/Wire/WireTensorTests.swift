@@ -3,7 +3,7 @@ import ByzTensor
 import Foundation
 import Testing
 
-@Suite("Tensors on the wire", .timeLimit(.minutes(1)))
+@Suite("Tensors on the wire", .timeLimit(.minutes(3)))
 struct WireTensorTests {
   struct Update: Codable {
     var name = "worker"

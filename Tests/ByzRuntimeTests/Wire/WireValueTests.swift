@@ -1,7 +1,7 @@
 import ByzRuntime
 import Testing
 
-@Suite("WireValue", .timeLimit(.minutes(1)))
+@Suite("WireValue", .timeLimit(.minutes(3)))
 struct WireValueTests {
   /// One value of each kind and at each bound, with its bytes.
   static let samples: [(WireValue, [UInt8])] = [
