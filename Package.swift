@@ -169,15 +169,17 @@ let package = Package(
     .testTarget(
       name: "ByzKitTests",
       dependencies: [
-        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzTestClock", "ByzTestSupport", "ByzUCX",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzRuntimeTestSupport", "ByzTestSupport",
+        "ByzUCX",
         "ByzWorkerSupport",
       ],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),
-    // A clock that a test moves.
+    // What tests of the runtime and of what runs on it share: a clock that a test moves, a worker that does not do as it should.
     .target(
-      name: "ByzTestClock", dependencies: ["ByzRuntime"], path: "Tests/ByzTestClock",
+      name: "ByzRuntimeTestSupport", dependencies: ["ByzRuntime"],
+      path: "Tests/ByzRuntimeTestSupport",
       swiftSettings: settings),
     // Child processes of the tests run a program of a test instead of all tests.
     .target(
@@ -188,7 +190,9 @@ let package = Package(
       path: "Tests/ByzWorkerSupport", swiftSettings: settings),
     .testTarget(
       name: "ByzRuntimeTests",
-      dependencies: ["ByzRuntime", "ByzTensor", "ByzTestClock", "ByzWorkerSupport", "CByzSystem"],
+      dependencies: [
+        "ByzRuntime", "ByzTensor", "ByzRuntimeTestSupport", "ByzWorkerSupport", "CByzSystem",
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "ByzAuthenticationTests", dependencies: ["ByzAuthentication", "ByzRuntime"],
@@ -225,7 +229,8 @@ let package = Package(
     .testTarget(
       name: "ExampleTests",
       dependencies: [
-        "ByzAuthentication", "ByzKit", "ByzRuntime", "ByzTCP", "ByzUCX", "ExampleSupport",
+        "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP", "ByzUCX",
+        "ExampleSupport",
         "actor-demo", "ps-mnist", "p2p-mnist", "distributed-mnist", "byzkit-faults",
       ], path: "Tests/ExampleTests", swiftSettings: settings),
   ]

@@ -18,6 +18,10 @@ struct FaultCounts: Codable, Sendable {
   var errands = 0
   var aggregates = 0
   var rounds = 0
+  /// Calls of actors that were answered, each once.
+  var actorCalls = 0
+  /// Actors that were found again after their connections broke.
+  var returns = 0
   /// Work that ended with a typed error.
   var typedErrors = 0
   /// Runs in which all work could be done, and was.
@@ -36,22 +40,27 @@ struct FaultCounts: Codable, Sendable {
     errands += other.errands
     aggregates += other.aggregates
     rounds += other.rounds
+    actorCalls += other.actorCalls
+    returns += other.returns
     typedErrors += other.typedErrors
     rightBits += other.rightBits
     typedEndings += other.typedEndings
   }
 }
 
-/// One run: a pool of processes and TCP workers that does errands, rules and training rounds while workers and links fail.
+/// One run: a pool of processes and TCP workers that does errands, rules and training rounds, and an actor on each host that is called, while
+/// workers and links fail.
 final class FaultRun: Sendable {
   let ending: Ending
   private let key: RandomKey
   let counts = Monitor(FaultCounts())
-  private let isOver = Monitor(false)
+  private let hasEnded = Monitor(false)
   /// Whether work was given up, because nobody was left to do it.
   private let isGivenUp = Monitor(false)
   private let servers = Monitor<[WorkerProcess]>([])
-  private let proxies: [Proxy]
+  let proxies: [Proxy]
+  /// How often the hosts behind the proxies have been killed.
+  let deaths: Monitor<[Int]>
   private let processCount: Int
   private let threadCount: Int
 
@@ -64,8 +73,18 @@ final class FaultRun: Sendable {
     threadCount = hasThread && ending == .rightBits ? 1 : 0
     let tcpCount = dice.integer(below: 3)
     let servers = try (0..<tcpCount).map { _ in try WorkerProcess() }
+    deaths = Monitor([Int](repeating: 0, count: tcpCount))
     proxies = try servers.map { try Proxy(to: $0.port) }
     self.servers.withLock { $0 = servers }
+  }
+
+  /// Whether nothing fails any more.
+  var isOver: Bool { hasEnded.withLock { $0 } }
+
+  var tcpOptions: TCPOptions {
+    var options = TCPOptions()
+    options.retry.attempts = 3
+    return options
   }
 
   /// Does the run and cleans up after it.
@@ -83,12 +102,10 @@ final class FaultRun: Sendable {
       WorkerConfiguration(
         backend: ProcessBackend(), count: processCount, name: "process", restarts: restarts)
     ]
-    var options = TCPOptions()
-    options.retry.attempts = 3
     for (index, proxy) in proxies.enumerated() {
       configurations.append(
         WorkerConfiguration(
-          backend: .tcp("127.0.0.1:\(proxy.port)", options), count: 1, name: "tcp\(index)",
+          backend: .tcp("127.0.0.1:\(proxy.port)", tcpOptions), count: 1, name: "tcp\(index)",
           restarts: restarts))
     }
     if threadCount > 0 { configurations.append(.threads(threadCount)) }
@@ -98,6 +115,7 @@ final class FaultRun: Sendable {
         group.addTask { try await self.errands(on: pool) }
         group.addTask { try await self.rules(on: pool) }
         group.addTask { try await self.training(on: pool) }
+        group.addTask { try await self.tallies() }
         if ending == .noQuorum { group.addTask { try await self.gathering(on: pool) } }
         try await self.fail(pool)
         try await group.waitForAll()
@@ -125,11 +143,16 @@ final class FaultRun: Sendable {
 
   // MARK: - Work
 
+  /// Notes that work has ended with one of these errors.
   func typed(_ error: any Error, among codes: [RuntimeError.Code]) throws {
+    try check(error, among: codes)
+    counts.withLock { $0.typedErrors += 1 }
+  }
+
+  func check(_ error: any Error, among codes: [RuntimeError.Code]) throws {
     guard let error = error as? RuntimeError, codes.contains(error.code) else {
       throw FaultFailure("An error of no expected type: \(error)")
     }
-    counts.withLock { $0.typedErrors += 1 }
   }
 
   private func errands(on pool: ActorPool) async throws {
@@ -152,14 +175,14 @@ final class FaultRun: Sendable {
         isGivenUp.withLock { $0 = true }
         return
       }
-    } while !isOver.withLock({ $0 })
+    } while !isOver
   }
 
   private func rules(on pool: ActorPool) async throws {
     repeat {
       // A subtask whose worker is lost three times is given up.
       try await rulesOnce(on: pool, errors: [.noCapableWorker, .workerLost])
-    } while !isOver.withLock { $0 } && pool.workerCount() > 0
+    } while !isOver && pool.workerCount() > 0
   }
 
   /// Each rule once, with the right bits or one of these errors.
@@ -221,7 +244,7 @@ final class FaultRun: Sendable {
       } catch let error as RuntimeError {
         try typed(error, among: [.noCapableWorker, .workerLost])
       }
-    } while !isOver.withLock { $0 } && pool.workerCount() > 0
+    } while !isOver && pool.workerCount() > 0
     var replayed = beginning
     for record in records { try await replayed.replay(record) }
     guard replayed.parameters.bits == server.parameters.bits else {
@@ -233,7 +256,7 @@ final class FaultRun: Sendable {
 
   /// Makes things fail until enough has, and work has been lost.
   private func fail(_ pool: ActorPool) async throws {
-    defer { isOver.withLock { $0 = true } }
+    defer { hasEnded.withLock { $0 = true } }
     var dice = RandomStream(key.derived(for: "faults"))
     let wanted = 2 + dice.integer(below: 4)
     var stopped: [pid_t] = []
@@ -251,6 +274,7 @@ final class FaultRun: Sendable {
   /// Kills whatever lives, until work has been given up.
   private func killAll() async throws {
     var killed: Set<pid_t> = []
+    deaths.withLock { deaths in for host in deaths.indices { deaths[host] += 1 } }
     while !isGivenUp.withLock({ $0 }) {
       for process in Leftovers.children() {
         kill(process, SIGKILL)
@@ -288,6 +312,8 @@ final class FaultRun: Sendable {
     case 5:
       let index = dice.integer(below: proxies.count)
       kill(hosts[index], SIGKILL)
+      // Before it has a successor, who knows no actor of it.
+      deaths.withLock { $0[index] += 1 }
       counts.withLock { $0.kills += 1 }
       guard dice.integer(below: 2) == 0 else { return }
       let next = try WorkerProcess()

@@ -20,7 +20,7 @@ struct Errand: Subtask {
   var result: UInt64 { (number &* 0x9E37_79B9_7F4A_7C15) ^ (number >> 7) }
 }
 
-let faultRegistry = Registry.byzKit.merging(Registry(subtasks: [Errand.self]))
+let faultRegistry = Registry.byzKit.merging(Registry(actors: [Tally.self], subtasks: [Errand.self]))
 let faultLiveness = Liveness(interval: .milliseconds(50), timeout: .milliseconds(400))
 
 /// A child process that serves workers over TCP.
@@ -64,19 +64,13 @@ final class WorkerProcess: Sendable {
     let socket = ChildProcess.firstDescriptor
     Task {
       do {
-        try await withTCPListener { link, authenticator in
-          Task {
-            await serveAsWorker(
-              link, registry: faultRegistry, authenticator: authenticator,
-              liveness: faultLiveness)
-          }
-        } body: { address in
-          var port = UInt16(address.port)
+        var options = WorkerServerOptions()
+        options.liveness = faultLiveness
+        try await withWorkerServer(registry: faultRegistry, options: options) { server in
+          var port = UInt16(try TCPAddress(server.address).port)
           _ = send(socket, &port, 2, Int32(MSG_NOSIGNAL))
           // The main thread ends the process.
-          let (never, continuation) = AsyncStream.makeStream(of: Never.self)
-          for await _ in never {}
-          continuation.finish()
+          await server.waitUntilDraining()
         }
       } catch {
         exit(1)

@@ -1,6 +1,7 @@
 import ByzRuntime
 import ByzTCP
 import ByzUCX
+import Distributed
 import Testing
 
 @Suite("An actor whose connection breaks", .serialized, .timeLimit(.minutes(3)))
@@ -33,7 +34,7 @@ struct LostConnectionTests {
     }
   }
 
-  private func breakConnection(to clerk: Clerk, of system: ByzActorSystem) async {
+  private func breakConnection(to clerk: some RemoteActor, of system: ByzActorSystem) async {
     let peer = system.connection(to: clerk.id.host)
     peer?.link.close(RuntimeError(.workerLost, "The test broke the connection."))
     _ = await peer?.waitUntilEnded()
@@ -109,12 +110,49 @@ struct LostConnectionTests {
       let inbox = try system.mailbox(named: "here", of: String.self, capacity: 4)
       proxy.reset()
       while system.connection(to: postman.id.host) != nil { await Task.yield() }
-      await #expect(throws: RuntimeError.self) { try await system.send("lost", to: address) }
+      // Mail looks for it as calls do.
+      try await system.send("to the worker", to: address)
+      #expect(try await postman.received(1, from: system.host) == ["to the worker"])
       try await postman.deliver(["to the client"], to: inbox.address)
       let letter = await inbox.receive()
       #expect(letter?.value == "to the client" && letter?.sender == postman.id.host)
-      try await system.send("to the worker", to: address)
-      #expect(try await postman.received(1, from: system.host) == ["to the worker"])
+    }
+  }
+
+  @Test("gets mail from other workers, and sends them some, when it is found again")
+  func siblings() async throws {
+    try await withProxy { system, proxy, backend, _ in
+      let one = try await system.spawn(Postman.self, 0, on: backend)
+      let other = try await system.spawn(Postman.self, 0, on: backend)
+      let (here, there) = (try await one.open("in"), try await other.open("in"))
+      for round in 1...3 {
+        for postman in [one, other] { await breakConnection(to: postman, of: system) }
+        if round == 2 {
+          // That between the two, too.
+          proxy.reset()
+          while try await one.isConnected(to: other.id.host) { await Task.yield() }
+          while try await other.isConnected(to: one.id.host) { await Task.yield() }
+          for postman in [one, other] { await breakConnection(to: postman, of: system) }
+        }
+        async let letters = other.received(1, from: one.id.host)
+        try await one.deliver(["there"], to: there)
+        #expect(try await letters == ["there"])
+        async let answers = one.received(1, from: other.id.host)
+        try await other.deliver(["back"], to: here)
+        #expect(try await answers == ["back"])
+      }
+      // Who asks for another is found, and the other one is looked for.
+      #expect(system.mailPassedOn == 0)
+    }
+  }
+
+  @Test("is not looked for where its host has said goodbye")
+  func hostLeaves() async throws {
+    try await withProxy { system, proxy, backend, server in
+      let clerk = try await system.spawn(Clerk.self, 0, on: backend)
+      server.drain()
+      while system.connection(to: clerk.id.host) != nil { await Task.yield() }
+      await expectLost { try await clerk.next() }
     }
   }
 
@@ -169,10 +207,25 @@ struct LostConnectionTests {
         try await withDeadline(.milliseconds(500)) { try await clerk.next() }
       }
       #expect(hasty?.code == .deadlineExceeded || hasty?.code == .workerLost)
+      let count = proxy.refusalCount
       async let answer = clerk.next()
-      for _ in 0..<1000 { await Task.yield() }
+      while proxy.refusalCount < count + 3 { await Task.yield() }
       proxy.setRefusing(false)
       #expect(try await answer == [1, 1])
+    }
+  }
+
+  @Test("is looked for no more when it is stopped meanwhile")
+  func stopped() async throws {
+    try await withProxy { system, proxy, backend, _ in
+      let clerk = try await system.spawn(Clerk.self, 0, on: backend)
+      proxy.setRefusing(true)
+      await breakConnection(to: clerk, of: system)
+      let answer = Task { try await clerk.next() }
+      while proxy.refusalCount == 0 { await Task.yield() }
+      await system.stop(clerk)
+      proxy.setRefusing(false)
+      await expectLost { try await answer.value }
     }
   }
 
@@ -212,6 +265,8 @@ struct LostConnectionTests {
       }
       // All wait for one search: twenty, one after another, would take twenty seconds.
       #expect(ContinuousClock.now - begin < .seconds(10))
+      // Nor does that search decide it for later ones.
+      await expectLost(forEver: false) { try await clerk.next() }
     }
   }
 }

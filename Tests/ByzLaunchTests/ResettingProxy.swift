@@ -12,6 +12,7 @@ final class ResettingProxy: Sendable {
   nonisolated(unsafe) private var sockets: [Int32] = []
   nonisolated(unsafe) private var isStopped = false
   nonisolated(unsafe) private var isRefusing = false
+  nonisolated(unsafe) private var refusals = 0
 
   init(to target: Int) throws {
     self.target = UInt16(target)
@@ -31,7 +32,11 @@ final class ResettingProxy: Sendable {
       while lock.withLock({ !isStopped }) {
         let near = accept(listener, nil, nil)
         guard near >= 0 else { continue }
-        if lock.withLock({ isRefusing }) { close(near) } else { admit(near) }
+        let isRefused = lock.withLock {
+          refusals += isRefusing ? 1 : 0
+          return isRefusing
+        }
+        if isRefused { close(near) } else { admit(near) }
       }
       close(listener)
     }
@@ -39,6 +44,9 @@ final class ResettingProxy: Sendable {
 
   /// Whether new connections are closed as soon as they are there, as a proxy does whose target is gone.
   func setRefusing(_ isRefusing: Bool) { lock.withLock { self.isRefusing = isRefusing } }
+
+  /// How many connections have been closed so.
+  var refusalCount: Int { lock.withLock { refusals } }
 
   /// Breaks all connections: both sides are told by a reset.
   func reset() {

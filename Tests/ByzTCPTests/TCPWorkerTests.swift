@@ -20,7 +20,7 @@ struct Doubled: Subtask {
 
   func run(_ operands: Operands) throws -> Tensor<Float> {
     guard case .float32(let tensor) = operands.inputs[input] else { throw CancellationError() }
-    return try Tensor(tensor.withUnsafeBufferPointer { $0.map { 2 * $0 } })
+    return Tensor(tensor.withUnsafeBufferPointer { $0.map { 2 * $0 } })
   }
 }
 

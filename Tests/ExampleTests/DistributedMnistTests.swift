@@ -1,4 +1,5 @@
 import ByzKit
+import ByzLaunch
 import ByzRuntime
 import ByzTCP
 import ExampleSupport

@@ -6,6 +6,8 @@ struct SpawningConnection: Sendable {
   var backend: (any LinkBackend)?
   /// What the other side knows this one by then.
   let key: UInt64
+  /// How often it was tried to connect again.
+  var attempts: UInt64 = 0
   /// When it was first looked for in vain since the connection broke.
   var failureTime: Duration?
   /// Who waits for a new connection; nil when none is being made.
@@ -13,6 +15,14 @@ struct SpawningConnection: Sendable {
 
   /// So long after it was looked for in vain it is looked for no more.
   static let searchLimit = Duration.seconds(60)
+}
+
+/// A connection is to take the place of one that broke.
+package struct Resumption: Sendable {
+  /// Whom the other side speaks for then; its own hello names another.
+  let host: UInt64
+  /// Settled when it has, or will not.
+  let isOver = Promise<Void>()
 }
 
 /// An actor is gone for good.
@@ -124,11 +134,24 @@ extension ByzActorSystem {
   private func resume(
     _ id: ByzActorID, at backend: any LinkBackend, key: UInt64
   ) async throws -> Peer {
+    let attempt = state.withLock { state in
+      state.spawning[id.host]?.attempts += 1
+      return state.spawning[id.host]?.attempts ?? 0
+    }
     try checkWanted(id)
-    let peer = try await open(backend, named: "actor", resuming: id.host)
+    let resumption = Resumption(host: id.host)
+    let peer: Peer
     do {
+      peer = try await open(backend, named: "actor", as: resumption)
+    } catch {
+      resumption.isOver.settle(.success(()))
+      throw error
+    }
+    do {
+      // Before anything waits for the calls that wait for it.
+      defer { resumption.isOver.settle(.success(())) }
       try checkWanted(id)
-      _ = try await call(peer, .resume(key: key))
+      _ = try await call(peer, .resume(key: key, attempt: attempt))
       try checkWanted(id)
       try adopt(peer, as: id.host, at: backend.dialAddress)
       try checkWanted(id)

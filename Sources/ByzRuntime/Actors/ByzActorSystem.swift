@@ -87,7 +87,7 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// back-off and for no longer than ``Liveness/timeout``: it finds the actor as the last calls left it, or throws `workerLost`. When the
   /// host has answered that the actor is gone, or nobody is found a minute after the first who looked, all later calls throw that at once;
   /// ``stop(_:)`` forgets it before. Mail to
-  /// such an actor's process finds no way before it is found.
+  /// the actor's process looks for it in the same way; mail from there waits for nobody, and finds no way meanwhile.
   ///
   /// - Parameters:
   ///   - type: the actor's type; on another process or machine it must be in the registry of both sides.
@@ -173,15 +173,15 @@ public final class ByzActorSystem: DistributedActorSystem {
   ///
   /// - Parameters:
   ///   - sibling: who is there, if it is another worker of the same client.
-  ///   - resumed: whose place it is to take, if the connection to that one broke.
+  ///   - resumption: whose place it is to take, if it is.
   func open(
     _ backend: any LinkBackend, named name: String, sibling: UInt64? = nil,
-    resuming resumed: UInt64? = nil
+    as resumption: Resumption? = nil
   ) async throws -> Peer {
     do {
       return try await open(
         try await backend.openLink(named: name), backend.authenticator,
-        isSameProgram: backend.isSameProgram, sibling: sibling, resuming: resumed)
+        isSameProgram: backend.isSameProgram, sibling: sibling, as: resumption)
     } catch let error as RuntimeError where error.code == .workerLost && !backend.isSameProgram {
       // Who refuses a stranger does not tell them why.
       throw RuntimeError(
@@ -196,10 +196,10 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// A connection over a link that has said hello.
   func open(
     _ link: any Link, _ authenticator: (any LinkAuthenticator)? = nil, isSameProgram: Bool,
-    sibling: UInt64?, resuming resumed: UInt64? = nil
+    sibling: UInt64?, as resumption: Resumption? = nil
   ) async throws -> Peer {
     let peer = Peer(
-      link: link, server: WorkerHost(system: self, sibling: sibling, resumed: resumed),
+      link: link, server: WorkerHost(system: self, sibling: sibling, resumption: resumption),
       hello: hello(namesBLAS: !isSameProgram), authenticator: authenticator, liveness: liveness)
     if let sibling {
       state.withLock { $0.router.opening(peer, to: sibling) }

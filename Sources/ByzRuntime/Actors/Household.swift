@@ -25,6 +25,8 @@ struct Household: Sendable {
 final class Claim: Sendable {
   /// What the client shows when it comes again, and nobody else knows.
   let key: UInt64
+  /// Which of its attempts to come again the connection came of; 0 for its first connection.
+  let attempt: UInt64
   /// The connection until then.
   let peer: Peer
   /// Settled with what waits for the client, when the connection has ended.
@@ -32,7 +34,9 @@ final class Claim: Sendable {
   /// Settled when nothing is to wait any longer, whether or not the client has come.
   let wait = Promise<Void>()
 
-  init(of peer: Peer, key: UInt64) { (self.peer, self.key) = (peer, key) }
+  init(of peer: Peer, key: UInt64, attempt: UInt64 = 0) {
+    (self.peer, self.key, self.attempt) = (peer, key, attempt)
+  }
 }
 
 /// The clients that may come again, with their connections or after them.
@@ -64,9 +68,9 @@ struct ExpectedClients: Sendable {
 
   /// The client of a key has come again, and has this claim from now on.
   ///
-  /// - Returns: its last one; nil when the client is not expected.
+  /// - Returns: its last one; nil when the client is not expected, or has come by a later attempt.
   mutating func admit(_ claim: Claim) -> Claim? {
-    guard let last = clients[claim.key] else { return nil }
+    guard let last = clients[claim.key], claim.attempt > last.attempt else { return nil }
     absent.removeAll { $0 == claim.key }
     clients[claim.key] = claim
     return last
@@ -101,11 +105,16 @@ extension Lobby {
   /// What waits for the client of this key, and with it the claim of its new connection. The last connection is ended first if need
   /// be.
   ///
-  /// - Throws: ``RuntimeError/Code/unknownTarget`` when nothing waits.
-  func admit(_ peer: Peer, returning key: UInt64) async throws -> Household {
-    let claim = Claim(of: peer, key: key)
+  /// - Parameter attempt: tells the client's attempts apart: what arrives late ends no connection that came after it.
+  /// - Throws: ``RuntimeError/Code/unknownTarget`` when nothing waits, or a later attempt has come.
+  func admit(
+    _ peer: Peer, returning key: UInt64, attempt: UInt64
+  ) async throws -> Household {
+    let claim = Claim(of: peer, key: key, attempt: attempt)
     guard let last = clients.withLock({ $0.admit(claim) }) else {
-      throw RuntimeError(.unknownTarget, "Nothing is kept here for this client any more.")
+      throw RuntimeError(
+        .unknownTarget,
+        "Nothing is kept here for this client any more, or it has come by a later attempt.")
     }
     last.wait.settle(.success(()))
     last.peer.link.close(RuntimeError(.workerLost, "The client has connected again."))

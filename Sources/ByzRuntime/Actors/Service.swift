@@ -16,8 +16,9 @@ package enum Service: Sendable {
   case join(host: UInt64, ticket: UInt64, Meeting)
   /// Take the caller for the worker that was announced with this ticket. The answer is null.
   case present(ticket: UInt64)
-  /// Have this connection take the place of one that broke, under whose key actors are kept. The answer is null.
-  case resume(key: UInt64)
+  /// Have this connection take the place of one that broke, under whose key actors are kept, unless that of a later attempt has. The
+  /// answer is null.
+  case resume(key: UInt64, attempt: UInt64)
 
   /// The body.
   package var value: WireValue {
@@ -38,7 +39,8 @@ package enum Service: Sendable {
     case .join(let host, let ticket, let meeting):
       .array([.unsigned(7), .unsigned(host), .unsigned(ticket), meeting.value])
     case .present(let ticket): .array([.unsigned(8), .unsigned(ticket)])
-    case .resume(let key): .array([.unsigned(9), .unsigned(key)])
+    case .resume(let key, let attempt):
+      .array([.unsigned(9), .unsigned(key), .unsigned(attempt)])
     }
   }
 
@@ -92,9 +94,11 @@ package enum Service: Sendable {
     case (.unsigned(8), 2):
       guard case .unsigned(let ticket) = parts[1] else { throw Self.malformed }
       self = .present(ticket: ticket)
-    case (.unsigned(9), 2):
-      guard case .unsigned(let key) = parts[1] else { throw Self.malformed }
-      self = .resume(key: key)
+    case (.unsigned(9), 3):
+      guard case .unsigned(let key) = parts[1], case .unsigned(let attempt) = parts[2] else {
+        throw Self.malformed
+      }
+      self = .resume(key: key, attempt: attempt)
     default: throw Self.malformed
     }
   }

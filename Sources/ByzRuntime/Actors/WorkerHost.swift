@@ -11,8 +11,8 @@ package final class WorkerHost: CallServer {
   private let kept = Monitor(KeptValues())
   /// Who is at the other end, if it is another worker of the same client.
   private let sibling: Monitor<Sibling?>
-  /// Whom the other side speaks for, if not for the process that has said hello: the one whose place it has taken.
-  private let resumed: UInt64?
+  /// Whose place this connection takes, if it does.
+  private let resumption: Resumption?
 
   private struct Hosting: Sendable {
     var household: Household
@@ -26,14 +26,15 @@ package final class WorkerHost: CallServer {
 
   /// - Parameters:
   ///   - sibling: who is at the other end, if it is another worker of the same client.
-  ///   - resumed: whose place the other side takes, if it does.
+  ///   - resumption: whose place this connection takes, if it does.
   package init(
-    system: ByzActorSystem, isWorker: Bool = false, sibling: UInt64? = nil, resumed: UInt64? = nil
+    system: ByzActorSystem, isWorker: Bool = false, sibling: UInt64? = nil,
+    resumption: Resumption? = nil
   ) {
     hosting = Monitor(Hosting(household: Household(system: system)))
     self.isWorker = isWorker
     self.sibling = Monitor(sibling.map { Sibling(system: system, host: $0) })
-    self.resumed = resumed
+    self.resumption = resumption
   }
 
   private var system: ByzActorSystem { hosting.withLock { $0.household.system } }
@@ -127,7 +128,7 @@ package final class WorkerHost: CallServer {
   }
 
   /// Takes over what was made for a connection that broke, for one for which nothing was made.
-  private func resume(_ key: UInt64, for peer: Peer) async throws {
+  private func resume(_ key: UInt64, _ attempt: UInt64, for peer: Peer) async throws {
     let done = Promise<Void>()
     let lobby = hosting.withLock { hosting -> Lobby? in
       guard isWorker, !hosting.isOver, hosting.resuming == nil, hosting.reserved == 0,
@@ -142,7 +143,7 @@ package final class WorkerHost: CallServer {
       done.settle(.success(()))
     }
     guard let lobby, let client = peer.hello?.host else { throw SubtaskRequest.malformed }
-    let household = try await lobby.admit(peer, returning: key)
+    let household = try await lobby.admit(peer, returning: key, attempt: attempt)
     hosting.withLock { $0.household = household }
     household.system.state.withLock { $0.router.comeBack(over: peer) }
     try household.system.adopt(peer, as: client)
@@ -155,7 +156,7 @@ package final class WorkerHost: CallServer {
         target, on: actor, substitutions: substitutions, arguments: arguments,
         segments: call.segments)
     case .put(let host, let mailbox, let sender, let message):
-      guard let other = resumed ?? peer.hello?.host, !mailbox.isEmpty else {
+      guard let other = resumption?.host ?? peer.hello?.host, !mailbox.isEmpty else {
         throw SubtaskRequest.malformed
       }
       let system = system
@@ -171,9 +172,11 @@ package final class WorkerHost: CallServer {
       }
       return Message(.reply, body: WireValue.null.serialized())
     case .meet(let host, let lost):
-      guard let other = resumed ?? peer.hello?.host, !isWorker else {
+      guard let other = resumption?.host ?? peer.hello?.host, !isWorker else {
         throw SubtaskRequest.malformed
       }
+      // The worker knows that it was found before the client does.
+      _ = await resumption?.isOver.result
       let areConnected = await system.introduce(other, to: host, after: lost)
       return Message(.reply, body: WireValue.bool(areConnected).serialized())
     case .join(let host, let ticket, let meeting):
@@ -186,8 +189,8 @@ package final class WorkerHost: CallServer {
       sibling.withLock { $0 = found }
       try found.system.adopt(peer, as: found.host, by: ticket)
       return Message(.reply, body: WireValue.null.serialized())
-    case .resume(let key):
-      try await resume(key, for: peer)
+    case .resume(let key, let attempt):
+      try await resume(key, attempt, for: peer)
       return Message(.reply, body: WireValue.null.serialized())
     case .spawn, .subtask, .keep:
       guard isWorker else {

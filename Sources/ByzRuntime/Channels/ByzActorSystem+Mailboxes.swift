@@ -82,7 +82,7 @@ extension ByzActorSystem {
       }
       return try await slot.deliver(message, segments, sender)
     }
-    guard let peer = await way(to: address.host) else {
+    guard let peer = try await way(to: address.host) else {
       throw RuntimeError(.unknownTarget, "No connection leads to mailbox \(address).")
     }
     let request = Service.put(

@@ -8,7 +8,16 @@ internal import ByzTensor
 
 extension ByzActorSystem {
   /// The connection that mail to a process takes, made if need be; nil when there is none.
-  func way(to host: UInt64) async -> Peer? {
+  ///
+  /// - Throws: ``RuntimeError/Code/deadlineExceeded``; `CancellationError`.
+  func way(to host: UInt64) async throws -> Peer? {
+    if let actor = state.withLock({ $0.spawning[host]?.actor }) {
+      do {
+        return try await peer(of: actor)
+      } catch let error as RuntimeError where error.code == .workerLost {
+        return nil
+      }
+    }
     let (way, question) = state.withLock { state in
       let way = state.router.way(to: host)
       if case .ask = way { state.questions[host] = Promise() }
@@ -108,6 +117,10 @@ extension ByzActorSystem {
   /// - Parameter lost: the introduction whose connection the asking one has lost; 0 when there was none.
   /// - Returns: whether they are connected.
   func introduce(_ asker: UInt64, to host: UInt64, after lost: UInt64) async -> Bool {
+    // One whose connection broke is found again first.
+    if let actor = state.withLock({ $0.spawning[host]?.actor }) {
+      _ = try? await peer(of: actor)
+    }
     let number = UInt64.random(in: 1 ... .max)
     let outcome = Promise<Bool>()
     var (step, other) = proceed { state in

@@ -1,5 +1,3 @@
-public import ByzTensor
-
 /// A subtask that tells which part of its operands it touches, so that only that part travels.
 package protocol FootprintSubtask: Subtask {
   /// The columns of the rows and of the outputs that it touches; nil for all.

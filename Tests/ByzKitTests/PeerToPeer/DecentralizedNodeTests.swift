@@ -1,5 +1,5 @@
 import ByzKit
-import ByzTestClock
+import ByzRuntimeTestSupport
 import Testing
 
 @Suite("A node without a coordinator")

@@ -1,5 +1,6 @@
 import ByzKit
 import ByzRuntime
+import ByzRuntimeTestSupport
 import Testing
 
 /// A node that is reached over a link though it lives in this process; a mute one never says that a letter is in its mailbox.
@@ -15,39 +16,16 @@ private struct NodeBackend: LinkBackend {
     // Ends with the link, which whoever opened it closes.
     Task {
       if isMute {
-        await MuteServer.serve(there)
+        await ScriptedWorker.serve(there, .byzKit) { service, peer in
+          // Not even when nobody waits any more.
+          if case .put = service { _ = await peer.waitUntilEnded() }
+          return nil
+        }
       } else {
         await serveAsWorker(there, registry: .byzKit, isSameProgram: true)
       }
     }
     return here
-  }
-}
-
-private final class MuteServer: CallServer {
-  private let host: WorkerHost
-
-  private init(_ host: WorkerHost) { self.host = host }
-
-  static func serve(_ link: any Link) async {
-    let system = ByzActorSystem(registry: .byzKit)
-    let host = WorkerHost(system: system, isWorker: true)
-    let peer = Peer(link: link, server: MuteServer(host), hello: system.hello(namesBLAS: false))
-    _ = try? await peer.open()
-    _ = await peer.waitUntilEnded()
-    await host.connectionEnded()
-    await system.stop()
-  }
-
-  func executor(for call: Message) -> (any TaskExecutor)? { host.executor(for: call) }
-
-  func serve(_ call: Message, from peer: Peer) async -> Message {
-    let value = try? WireValue(parsing: call.body, limits: WireLimits())
-    if let value, case .put? = try? Service(value) {
-      // Not even when nobody waits any more.
-      _ = await peer.waitUntilEnded()
-    }
-    return await host.serve(call, from: peer)
   }
 }
 

@@ -97,7 +97,7 @@ struct CancelledSearchTests {
     for rule in rules {
       let error = await Task {
         withUnsafeCurrentTask { $0?.cancel() }
-        return await #expect(throws: AggregationError.self) { try rule.aggregate(vectors) }
+        return #expect(throws: AggregationError.self) { try rule.aggregate(vectors) }
       }.value
       #expect(error == .cancelled(rule: rule.name))
     }

@@ -7,12 +7,16 @@ private struct Client {
   let peer: Peer
   let session: Task<Void, Never>
 
-  init(of lobby: Lobby, keeping limit: Duration = .seconds(3600)) async throws {
+  /// - Parameter door: what the session waits for, once its connection has ended, before it does.
+  init(
+    of lobby: Lobby, keeping limit: Duration = .seconds(3600), after door: Signal? = nil
+  ) async throws {
     let registry = Registry(actors: [Ledger.self])
     let (here, there) = MemoryLink.pair()
     session = Task {
       let session = WorkerSession(there, registry: registry, lobby: lobby, isSameProgram: true)
       let reason = await session.serve()
+      await door?.wait()
       await session.end(reason, keeping: limit)
     }
     let system = ByzActorSystem(registry: registry)
@@ -42,9 +46,9 @@ private struct Client {
   }
 
   /// What comes of showing a key.
-  func resume(_ key: UInt64) async -> RuntimeError? {
+  func resume(_ key: UInt64, attempt: UInt64 = 1) async -> RuntimeError? {
     do {
-      _ = try await ask(.resume(key: key))
+      _ = try await ask(.resume(key: key, attempt: attempt))
       return nil
     } catch {
       return error as? RuntimeError
@@ -72,7 +76,7 @@ struct ReturningClientTests {
   func keys() async throws {
     var client = try await Client(of: lobby)
     let number = try await client.spawn(key: 7)
-    for _ in 0..<3 {
+    for attempt in 1...3 as ClosedRange<UInt64> {
       await client.lose()
       let stranger = try await Client(of: lobby)
       #expect(await stranger.resume(8)?.code == .unknownTarget)
@@ -80,13 +84,26 @@ struct ReturningClientTests {
       await stranger.leave()
       let old = client.session
       client = try await Client(of: lobby)
-      #expect(await client.resume(7) == nil)
+      #expect(await client.resume(7, attempt: attempt) == nil)
       #expect(await client.finds(number))
       // What is its new connection's is not the old one's to end.
       await old.value
       #expect(await client.finds(number))
+      #expect(lobby.absentClientCount == 0)
     }
     await client.leave()
+  }
+
+  @Test("has one key for all that it makes over a connection: the first")
+  func oneKey() async throws {
+    let old = try await Client(of: lobby)
+    let numbers = [try await old.spawn(key: 7), try await old.spawn(key: 8)]
+    await old.lose()
+    let new = try await Client(of: lobby)
+    #expect(await new.resume(8)?.code == .unknownTarget)
+    #expect(await new.resume(7) == nil)
+    for number in numbers { #expect(await new.finds(number)) }
+    for client in [old, new] { await client.leave() }
   }
 
   @Test("takes the place of its connection where that is not known to have broken")
@@ -103,6 +120,37 @@ struct ReturningClientTests {
     #expect(await third.resume(7)?.code == .malformedMessage)
     #expect(await new.finds(number))
     for client in [old, new, third] { await client.leave() }
+  }
+
+  @Test("loses nothing when its new connection breaks, too, before it has what was made for it")
+  func brokenTwice() async throws {
+    let door = Signal()
+    let old = try await Client(of: lobby, after: door)
+    let number = try await old.spawn(key: 7)
+    let new = try await Client(of: lobby)
+    let waiting = Task { await new.resume(7, attempt: 1) }
+    // The old one is told to end, which it does slowly.
+    _ = await old.peer.waitUntilEnded()
+    await new.lose()
+    #expect(await waiting.value?.code == .workerLost)
+    door.send()
+    let again = try await Client(of: lobby)
+    #expect(await again.resume(7, attempt: 2) == nil)
+    #expect(await again.finds(number))
+    for client in [old, new, again] { await client.leave() }
+  }
+
+  @Test("keeps its connection when an attempt before it arrives late")
+  func late() async throws {
+    let client = try await Client(of: lobby)
+    let number = try await client.spawn(key: 7)
+    await client.lose()
+    let (late, again) = (try await Client(of: lobby), try await Client(of: lobby))
+    #expect(await again.resume(7, attempt: 2) == nil)
+    #expect(await late.resume(7, attempt: 1)?.code == .unknownTarget)
+    #expect(await late.resume(7, attempt: 2)?.code == .unknownTarget)
+    #expect(await again.finds(number))
+    for client in [client, late, again] { await client.leave() }
   }
 
   @Test("finds nothing when it had said goodbye, was away for too long, or has no key")

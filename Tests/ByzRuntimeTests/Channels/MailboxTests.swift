@@ -1,4 +1,5 @@
 import ByzRuntime
+import ByzRuntimeTestSupport
 import ByzTensor
 import Distributed
 import Testing
@@ -39,7 +40,7 @@ distributed actor Postman: RemoteActor {
 
 private let registry = Registry(actors: [Postman.self])
 
-@Suite("Mailboxes")
+@Suite("Mailboxes", .timeLimit(.minutes(3)))
 struct MailboxTests {
   @Test("messages of one sender come out once, in order, however small the mailbox")
   func order() async throws {
@@ -143,16 +144,30 @@ struct MailboxTests {
   @Test("a message whose process is lost before it is acknowledged is reported, not repeated")
   func loss() async throws {
     try await withActorSystem(registry) { (system) async throws -> Void in
-      let backend = MemoryBackend(registry: registry)
+      let (arrived, letters) = (Signal(), Monitor([WireValue]()))
+      let backend = ScriptedBackend { service, peer in
+        guard case .put(_, _, _, let message) = service else { return .unsigned(1) }
+        let isFirst = letters.withLock { letters in
+          letters.append(message)
+          return letters.count == 1
+        }
+        guard isFirst else { return .null }
+        arrived.send()
+        _ = await peer.waitUntilEnded()
+        return nil
+      }
       let reader = try await system.spawn(Postman.self, 0, on: backend)
-      let address = try await reader.open("updates")
-      // Four fit, the fifth waits.
-      for value in 0..<4 { try await system.send("\(value)", to: address) }
-      let fifth = Task { try await system.send("4", to: address) }
-      #expect(try await reader.id == reader.id)
-      backend.breakLinks()
-      let error = await #expect(throws: RuntimeError.self) { try await fifth.value }
-      #expect([.deliveryUnknown, .unknownTarget].contains(error?.code))
+      let address = MailboxAddress(host: reader.id.host, name: "updates")
+      let letter = Task { try await system.send("0", to: address) }
+      await arrived.wait()
+      let peer = try #require(system.connection(to: address.host))
+      peer.link.close(RuntimeError(.workerLost, "The test breaks the connection."))
+      let error = await #expect(throws: RuntimeError.self) { try await letter.value }
+      #expect(error?.code == .deliveryUnknown)
+      _ = await peer.waitUntilEnded()
+      // The process is found again, and gets what is sent then.
+      try await system.send("1", to: address)
+      #expect(letters.withLock { $0 } == [.string("0"), .string("1")])
     }
   }
 

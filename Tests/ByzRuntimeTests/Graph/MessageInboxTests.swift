@@ -1,5 +1,5 @@
 import ByzRuntime
-import ByzTestClock
+import ByzRuntimeTestSupport
 import Testing
 
 @Suite("MessageInbox", .timeLimit(.minutes(3)))

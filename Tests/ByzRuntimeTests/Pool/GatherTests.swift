@@ -1,5 +1,5 @@
 import ByzRuntime
-import ByzTestClock
+import ByzRuntimeTestSupport
 import Testing
 
 @Suite("Gathering a quorum", .timeLimit(.minutes(3)))

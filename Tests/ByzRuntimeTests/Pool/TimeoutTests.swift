@@ -1,5 +1,5 @@
 import ByzRuntime
-import ByzTestClock
+import ByzRuntimeTestSupport
 import Testing
 
 @Suite("Time limits of subtasks", .timeLimit(.minutes(3)))
