@@ -35,6 +35,10 @@ final class UCXEndpoint: @unchecked Sendable {
   /// Whether this side's greeting has been handed to UCX, and whether it has gone.
   private var hasBegunGreeting = false
   private var hasGreeted = false
+  /// Whether the other process reads tensors from this one's memory.
+  private var isReadFrom = false
+  /// Whether UCX has said that the other side is gone.
+  private var isAlone = false
   /// Why nothing more will come of it.
   private(set) var failure: RuntimeError?
 
@@ -48,7 +52,10 @@ final class UCXEndpoint: @unchecked Sendable {
       received: { UCXEndpoint.of($0).received(UCXPart($1), status: $2) },
       sent: { UCXEndpoint.of($0).sent(UCXPart($1), status: $2) },
       malformed: { UCXEndpoint.of($0).fail(.malformedMessage, "It sends what ByzKit does not.") },
-      failed: { UCXEndpoint.of($0).fail(.workerLost, "The connection ended: \(UCX.text($1)).") },
+      failed: {
+        UCXEndpoint.of($0).isAlone = true
+        UCXEndpoint.of($0).fail(.workerLost, "The connection ended: \(UCX.text($1)).")
+      },
       requested: { UCXEndpoint.of($0).requests.append(OpaquePointer($1)) })
     let status = byz_ucx_worker_create(context.handle, events, &worker)
     if worker == nil {
@@ -64,9 +71,8 @@ final class UCXEndpoint: @unchecked Sendable {
   func connect(to address: UCXAddress) throws(RuntimeError) {
     guard let worker else { return }
     isClient = true
-    let status = address.withSocketAddress {
-      byz_ucx_connect(worker, $0, $1, sharedMemory ?? address.isLoopback)
-    }
+    isReadFrom = sharedMemory ?? address.isLoopback
+    let status = address.withSocketAddress { byz_ucx_connect(worker, $0, $1, isReadFrom) }
     guard status == 0 else {
       throw RuntimeError(.workerStartFailed, "\(address) cannot be reached: \(UCX.text(status)).")
     }
@@ -105,8 +111,8 @@ final class UCXEndpoint: @unchecked Sendable {
   /// Connects to who made a request, and greets.
   func accept(_ request: OpaquePointer, from address: UCXAddress) throws(RuntimeError) {
     guard let worker else { return }
-    let status = byz_ucx_accept(
-      worker, UnsafeMutableRawPointer(request), sharedMemory ?? address.isLoopback)
+    isReadFrom = sharedMemory ?? address.isLoopback
+    let status = byz_ucx_accept(worker, UnsafeMutableRawPointer(request), isReadFrom)
     guard status == 0 else {
       throw RuntimeError(.workerStartFailed, "\(address) cannot be accepted: \(UCX.text(status)).")
     }
@@ -203,12 +209,13 @@ final class UCXEndpoint: @unchecked Sendable {
     if !isClient || isGreeted {
       let end = ContinuousClock.now + time
       if !isClosing { settle(worker) }
+      // UCX lets go of the other side while it is still reading.
+      while isReadFrom, !isAlone, !leaving.isEmpty {
+        guard go(worker, until: end) else { return false }
+      }
       byz_ucx_close(worker)
       while !byz_ucx_is_closed(worker) {
-        if byz_ucx_progress(worker) { continue }
-        let left = end - ContinuousClock.now
-        guard left > .zero else { return false }
-        wait(upTo: left)
+        guard go(worker, until: end) else { return false }
       }
     }
     // What UCX still has of them would refer to a listener that is gone.
@@ -218,6 +225,15 @@ final class UCXEndpoint: @unchecked Sendable {
     context = nil
     arriving = [:]
     leaving = [:]
+    return true
+  }
+
+  /// Does something, or waits until there may be something to do; false when the time is over.
+  private func go(_ worker: OpaquePointer, until end: ContinuousClock.Instant) -> Bool {
+    if byz_ucx_progress(worker) { return true }
+    let left = end - ContinuousClock.now
+    guard left > .zero else { return false }
+    wait(upTo: left)
     return true
   }
 

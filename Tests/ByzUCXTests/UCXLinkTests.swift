@@ -158,17 +158,20 @@ extension UCXTests {
 
     @Test("closes while large tensors are on their way", arguments: ways)
     func closingInFlight(_ options: UCXOptions) async throws {
-      try await withLinks(options: options) { client, server in
-        let (near, far) = (Inbox(), Inbox())
-        client.start(near)
-        server.start(far)
-        for _ in 0..<8 { client.send(Message(.call, segments: [segment(byteCount: 1 << 20)])) }
-        client.close(RuntimeError(.stopped, "Enough."))
-        #expect(await near.closed() != nil)
-        // Whatever arrives before the end is whole.
-        let expected = segment(byteCount: 1 << 20).bytes
-        while case .message(let message)? = await far.next() {
-          #expect(message.segments[0].bytes == expected)
+      // Each closes at another moment of its tensors' way.
+      for _ in 0..<10 {
+        try await withLinks(options: options) { client, server in
+          let (near, far) = (Inbox(), Inbox())
+          client.start(near)
+          server.start(far)
+          for _ in 0..<8 { client.send(Message(.call, segments: [segment(byteCount: 1 << 20)])) }
+          client.close(RuntimeError(.stopped, "Enough."))
+          #expect(await near.closed() != nil)
+          // Whatever arrives before the end is whole.
+          let expected = segment(byteCount: 1 << 20).bytes
+          while case .message(let message)? = await far.next() {
+            #expect(message.segments[0].bytes == expected)
+          }
         }
       }
     }
