@@ -274,12 +274,12 @@ final class FaultRun: Sendable {
   /// Kills whatever lives, until work has been given up.
   private func killAll() async throws {
     var killed: Set<pid_t> = []
-    deaths.withLock { deaths in for host in deaths.indices { deaths[host] += 1 } }
     while !isGivenUp.withLock({ $0 }) {
       for process in Leftovers.children() {
         kill(process, SIGKILL)
         killed.insert(process)
       }
+      deaths.withLock { deaths in for host in deaths.indices { deaths[host] += 1 } }
       try await Task.sleep(for: .milliseconds(20))
     }
     counts.withLock { [count = killed.count] in $0.kills += count }

@@ -30,6 +30,8 @@ final class UCXEndpoint: @unchecked Sendable {
 
   private var isClient = false
   private var isClosing = false
+  /// Whether UCX reads nothing from the other process any more.
+  private var isSettled = false
   /// Whether the other side has said its greeting.
   private(set) var isGreeted = false
   /// Whether this side's greeting has been handed to UCX, and whether it has gone.
@@ -208,7 +210,7 @@ final class UCXEndpoint: @unchecked Sendable {
     // Before the greeting a client has sent nothing, and no one may be there who would let go of it.
     if !isClient || isGreeted {
       let end = ContinuousClock.now + time
-      if !isClosing { settle(worker) }
+      guard settle(worker, until: end) else { return false }
       // UCX lets go of the other side while it is still reading.
       while isReadFrom, !isAlone, !leaving.isEmpty {
         guard go(worker, until: end) else { return false }
@@ -230,30 +232,34 @@ final class UCXEndpoint: @unchecked Sendable {
 
   /// Does something, or waits until there may be something to do; false when the time is over.
   private func go(_ worker: OpaquePointer, until end: ContinuousClock.Instant) -> Bool {
-    if byz_ucx_progress(worker) { return true }
+    // The time is over also for a peer that goes on sending.
     let left = end - ContinuousClock.now
     guard left > .zero else { return false }
-    wait(upTo: left)
+    if !byz_ucx_progress(worker) { wait(upTo: left) }
     return true
   }
 
   /// Lets UCX end what it is reading from the other process, and refuses the rest: it ends this process if it still reads when its
   /// worker is freed. It must not hear of the other side once the endpoint is closed, so this comes before.
-  private func settle(_ worker: OpaquePointer) {
+  ///
+  /// - Returns: whether that has been done, or had been; false when the time is over.
+  private func settle(_ worker: OpaquePointer, until limit: ContinuousClock.Instant) -> Bool {
     isClosing = true
     let patience: Duration = .milliseconds(50)
     var end = ContinuousClock.now + patience
     // It is busy as long as it reads. What it does not even try to read any more is not waited for long.
-    while true {
+    while !isSettled {
       let now = ContinuousClock.now
+      guard now < limit else { return false }
       if byz_ucx_progress(worker) {
         end = now + patience
       } else if arriving.isEmpty || now >= end {
-        return
+        isSettled = true
       } else {
-        wait(upTo: end - now)
+        wait(upTo: min(end, limit) - now)
       }
     }
+    return true
   }
 
   /// Closes the connection and frees everything of UCX's, however long it takes.

@@ -164,10 +164,11 @@ void byz_ucx_worker_destroy(byz_ucx_worker *worker) {
   if (worker->listener) ucx.ucp_listener_destroy(worker->listener);
   // What a closing endpoint does on its way is of no one's interest.
   worker->is_closing = true;
-  // When a peer in shared memory goes, UCX ends what it was reading from there one by one, and calls none of that progress. It ends
-  // this process if the worker goes before.
-  for (int idle = 0, all = 0; idle < 1000 && all < 1000000; all++)
-    idle = ucx.ucp_worker_progress(worker->ucp) ? 0 : idle + 1;
+  // When a peer in shared memory goes, UCX ends what it was reading from there, as many reads as a message has parts, and calls none of
+  // that progress. It ends this process if the worker goes before.
+  if (worker->shared_memory)
+    for (int idle = 0, all = 0; idle < 10000 && all < 1000000; all++)
+      idle = ucx.ucp_worker_progress(worker->ucp) ? 0 : idle + 1;
   ucx.ucp_worker_destroy(worker->ucp);
   while (worker->operations) end_operation(worker->operations);
   if (worker->bell >= 0) close(worker->bell);

@@ -2,13 +2,16 @@ import ByzTensor
 import Foundation
 import Testing
 
+/// A folder of its own for each test, removed with it.
 @Suite("Tensors in .npy files")
-struct TensorNpyTests {
+final class TensorNpyTests {
   let folder = FileManager.default.temporaryDirectory.appending(path: "npy-\(UUID().uuidString)")
 
   init() throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   }
+
+  deinit { try? FileManager.default.removeItem(at: folder) }
 
   private func path(_ name: String) -> String { folder.appending(path: name).path }
   private var names: [String] {
@@ -35,7 +38,6 @@ struct TensorNpyTests {
       try AnyTensor(mappingNpy: path("x.npy")).typed(as: Double.self)?.hasSameBits(as: x) == true)
     #expect(try AnyTensor(npy: path("x.npy")) == .float64(x))
     #expect(names == ["x.npy"])
-    try FileManager.default.removeItem(at: folder)
   }
 
   @Test("half precision and other types are converted")
@@ -187,7 +189,6 @@ struct TensorNpyTests {
     output.tensor[0] = 7
     #expect(output.tensor == [7, 0])
     #expect(mapped == .float32([1, 0]))
-    try FileManager.default.removeItem(at: folder)
   }
 
   @Test("a tensor of more dimensions than a file may have is refused")
@@ -197,6 +198,5 @@ struct TensorNpyTests {
     let error = TensorFileError.npy(path: file, .tooManyDimensions(limit: 32))
     #expect(throws: error) { try Tensor<Float>(repeating: 1, shape: shape).write(npy: file) }
     #expect(throws: error) { try NpyOutput<Float>(path: file, shape: shape) }
-    try FileManager.default.removeItem(at: folder)
   }
 }

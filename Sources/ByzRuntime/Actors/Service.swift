@@ -10,7 +10,8 @@ package enum Service: Sendable {
   case keep(set: UInt64, index: UInt64, type: String, value: WireValue)
   /// Put a message into a mailbox. The answer, null, comes when there was room for it.
   case put(host: UInt64, mailbox: String, sender: UInt64, message: WireValue)
-  /// Bring the caller together with another worker of the same client. The answer is whether they are connected.
+  /// Bring the caller together with another worker of the same client. The answer is whether they are connected, or null when the other
+  /// one's connection is broken.
   case meet(host: UInt64, lost: UInt64)
   /// Be connected to another worker. The answer, null, comes when it is, or when it waits.
   case join(host: UInt64, ticket: UInt64, Meeting)

@@ -178,7 +178,7 @@ package final class WorkerHost: CallServer {
       // The worker knows that it was found before the client does.
       _ = await resumption?.isOver.result
       let areConnected = await system.introduce(other, to: host, after: lost)
-      return Message(.reply, body: WireValue.bool(areConnected).serialized())
+      return Message(.reply, body: (areConnected.map(WireValue.bool) ?? .null).serialized())
     case .join(let host, let ticket, let meeting):
       guard isWorker else { throw SubtaskRequest.malformed }
       try await system.meet(host, ticket: ticket, meeting)

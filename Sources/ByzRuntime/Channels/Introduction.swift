@@ -9,13 +9,16 @@ internal import ByzTensor
 extension ByzActorSystem {
   /// The connection that mail to a process takes, made if need be; nil when there is none.
   ///
-  /// - Throws: ``RuntimeError/Code/deadlineExceeded``; `CancellationError`.
+  /// - Throws: ``RuntimeError/Code/unknownTarget`` when the process was looked for in vain;
+  ///   ``RuntimeError/Code/deadlineExceeded`` and `CancellationError` meanwhile.
   func way(to host: UInt64) async throws -> Peer? {
     if let actor = state.withLock({ $0.spawning[host]?.actor }) {
       do {
         return try await peer(of: actor)
       } catch let error as RuntimeError where error.code == .workerLost {
-        return nil
+        throw RuntimeError(
+          .unknownTarget, "No connection leads to the mailbox's process. \(error.message)",
+          cause: error)
       }
     }
     let (way, question) = state.withLock { state in
@@ -40,7 +43,8 @@ extension ByzActorSystem {
       try await call(client, .meet(host: host, lost: lost)).value
     }
     let question = state.withLock { state in
-      state.router.answered(answer == .bool(true), about: host, over: client)
+      let areConnected: Bool? = answer == .null ? nil : answer == .bool(true)
+      state.router.answered(areConnected, about: host, over: client)
       return state.questions.removeValue(forKey: host)
     }
     question?.settle(.success(()))
@@ -115,12 +119,12 @@ extension ByzActorSystem {
   /// Brings together two processes that this one has connected to.
   ///
   /// - Parameter lost: the introduction whose connection the asking one has lost; 0 when there was none.
-  /// - Returns: whether they are connected.
-  func introduce(_ asker: UInt64, to host: UInt64, after lost: UInt64) async -> Bool {
-    // One whose connection broke is found again first.
-    if let actor = state.withLock({ $0.spawning[host]?.actor }) {
-      _ = try? await peer(of: actor)
+  /// - Returns: whether they are connected; nil when the other one's connection is broken, so that it is not known yet.
+  func introduce(_ asker: UInt64, to host: UInt64, after lost: UInt64) async -> Bool? {
+    let isAway = state.withLock { state in
+      state.router.connection(to: host) == nil && state.spawning[host]?.actor != nil
     }
+    guard !isAway else { return nil }
     let number = UInt64.random(in: 1 ... .max)
     let outcome = Promise<Bool>()
     var (step, other) = proceed { state in

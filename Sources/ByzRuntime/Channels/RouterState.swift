@@ -156,13 +156,16 @@ extension RouterState {
     return .ask(upstream, lost: acquaintance.ticket)
   }
 
-  /// The client has said over a connection whether there is one to a process, or has not said it in time.
+  /// The client has said over a connection whether there is one to a process, or has not said it in time; nil when it does not know yet, so
+  /// that the next mail asks again.
   package mutating func answered(
-    _ areConnected: Bool, about host: UInt64, over client: Connection
+    _ areConnected: Bool?, about host: UInt64, over client: Connection
   ) {
     acquaintances[host]?.isAsked = false
     // One that the client has lost says nothing about the way there is now.
-    if client === upstream { acquaintances[host]?.isOutOfReach = !areConnected }
+    if client === upstream, let areConnected {
+      acquaintances[host]?.isOutOfReach = !areConnected
+    }
   }
 
   /// The way of mail that has waited for the client's answer.

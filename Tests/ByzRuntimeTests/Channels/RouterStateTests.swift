@@ -82,6 +82,17 @@ struct RouterStateTests {
     #expect(describe(router.way(to: 3), client: client) == "ask after 0")
   }
 
+  @Test("mail to one that the client cannot reach goes through the client, and the next asks again")
+  func away() {
+    let client = Line()
+    var router = State(host: 1)
+    router.upstream = client
+    _ = router.way(to: 2)
+    router.answered(nil, about: 2, over: client)
+    #expect(router.wayNow(to: 2) === client)
+    #expect(describe(router.way(to: 2), client: client) == "ask after 0")
+  }
+
   @Test("a process without a client knows no way but its connections")
   func withoutClient() {
     let line = Line()
