@@ -1,5 +1,5 @@
-package import ArgumentParser
-package import ByzLaunch
+internal import ArgumentParser
+internal import ByzLaunch
 package import ByzRuntime
 
 /// Which workers run subtasks.
