@@ -169,9 +169,8 @@ let package = Package(
     .testTarget(
       name: "ByzKitTests",
       dependencies: [
-        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzRuntimeTestSupport", "ByzTestSupport",
-        "ByzUCX",
-        "ByzWorkerSupport",
+        "ByzKit", "ByzRuntime", "ByzRuntimeTestSupport", "ByzTCP", "ByzTensor", "ByzTestSupport",
+        "ByzUCX", "ByzWorkerSupport",
       ],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
@@ -179,8 +178,7 @@ let package = Package(
     // What tests of the runtime and of what runs on it share: a clock that a test moves, a worker that does not do as it should.
     .target(
       name: "ByzRuntimeTestSupport", dependencies: ["ByzRuntime"],
-      path: "Tests/ByzRuntimeTestSupport",
-      swiftSettings: settings),
+      path: "Tests/ByzRuntimeTestSupport", swiftSettings: settings),
     // Child processes of the tests run a program of a test instead of all tests.
     .target(
       name: "ByzWorkerHook", path: "Tests/ByzWorkerHook",
@@ -191,7 +189,7 @@ let package = Package(
     .testTarget(
       name: "ByzRuntimeTests",
       dependencies: [
-        "ByzRuntime", "ByzTensor", "ByzRuntimeTestSupport", "ByzWorkerSupport", "CByzSystem",
+        "ByzRuntime", "ByzRuntimeTestSupport", "ByzTensor", "ByzWorkerSupport", "CByzSystem",
       ],
       swiftSettings: settings),
     .testTarget(
@@ -230,8 +228,8 @@ let package = Package(
       name: "ExampleTests",
       dependencies: [
         "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP", "ByzUCX",
-        "ExampleSupport",
-        "actor-demo", "ps-mnist", "p2p-mnist", "distributed-mnist", "byzkit-faults",
+        "ExampleSupport", "actor-demo", "ps-mnist", "p2p-mnist", "distributed-mnist",
+        "byzkit-faults",
       ], path: "Tests/ExampleTests", swiftSettings: settings),
   ]
 )

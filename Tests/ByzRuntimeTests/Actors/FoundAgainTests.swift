@@ -1,0 +1,93 @@
+import ByzRuntime
+import ByzRuntimeTestSupport
+import Distributed
+import Testing
+
+@Suite("A worker that is found again", .timeLimit(.minutes(3)))
+struct FoundAgainTests {
+  private static let registry = Registry(actors: [Ledger.self])
+
+  @Test("is brought together with others though it asks before its client has taken note of it")
+  func early() async throws {
+    let system = ByzActorSystem(registry: Self.registry)
+    let otherHost = Monitor<UInt64>(0)
+    let questions = Monitor<[Task<WireValue, any Error>]>([])
+    let backend = ScriptedBackend { service, peer in
+      switch service {
+      case .spawn: return .unsigned(1)
+      case .invoke: return .int(0)
+      case .resume:
+        let question = Service.meet(host: otherHost.withLock { $0 }, lost: 0)
+        let isAsking = Signal()
+        let answer = Task {
+          isAsking.send()
+          let answer = try await peer.call(body: question.value.serialized())
+          return try answer.result(registry: Registry(), limits: WireLimits())
+        }
+        questions.withLock { $0.append(answer) }
+        await isAsking.wait()
+        // Meanwhile the client hears the question, before the answer that it waits for.
+        let mail = Service.put(host: 0, mailbox: "none", sender: 0, message: .null)
+        for _ in 0..<3 { _ = try? await peer.call(body: mail.value.serialized()) }
+        return .null
+      default: return .null
+      }
+    }
+    do {
+      let one = try await system.spawn(Ledger.self, 0, on: backend)
+      let other = try await system.spawn(Ledger.self, 0, on: backend)
+      otherHost.withLock { $0 = other.id.host }
+      for _ in 0..<20 {
+        let peer = try #require(system.connection(to: one.id.host))
+        peer.link.close(RuntimeError(.workerLost, "The test breaks the connection."))
+        _ = await peer.waitUntilEnded()
+        #expect(try await one.add(0) == 0)
+        let answer = try #require(questions.withLock { $0.popLast() })
+        #expect(try await answer.value == .bool(true))
+      }
+    } catch {
+      Issue.record(error)
+    }
+    await system.stop()
+  }
+
+  @Test("is not told goodbye when who looks for it gives up: the next one finds it")
+  func hasty() async throws {
+    // A call that is cancelled waits for its answer all the same, as long as one may be looked for.
+    let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(1))
+    let system = ByzActorSystem(registry: Self.registry, liveness: liveness)
+    let (arrived, attempts) = (Signal(), Monitor(0))
+    let end = Promise<RuntimeError>()
+    let backend = ScriptedBackend { service, peer in
+      switch service {
+      case .spawn: return .unsigned(1)
+      case .invoke: return .int(7)
+      case .resume:
+        let attempt = attempts.withLock { attempts in
+          attempts += 1
+          return attempts
+        }
+        guard attempt == 1 else { return .null }
+        arrived.send()
+        end.settle(.success(await peer.waitUntilEnded()))
+        return .null
+      default: return .null
+      }
+    }
+    do {
+      let ledger = try await system.spawn(Ledger.self, 0, on: backend)
+      let peer = try #require(system.connection(to: ledger.id.host))
+      peer.link.close(RuntimeError(.workerLost, "The test breaks the connection."))
+      _ = await peer.waitUntilEnded()
+      let hasty = Task { try await ledger.add(0) }
+      await arrived.wait()
+      hasty.cancel()
+      await #expect(throws: CancellationError.self) { try await hasty.value }
+      #expect(try await end.result.get().code == .workerLost)
+      #expect(try await ledger.add(0) == 7)
+    } catch {
+      Issue.record(error)
+    }
+    await system.stop()
+  }
+}
