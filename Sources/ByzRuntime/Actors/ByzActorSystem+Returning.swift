@@ -151,7 +151,12 @@ extension ByzActorSystem {
       // Before anything waits for the calls that wait for it.
       defer { resumption.isOver.settle(.success(())) }
       try checkWanted(id)
-      _ = try await call(peer, .resume(key: key, attempt: attempt))
+      _ = try await withTaskCancellationHandler {
+        try await call(peer, .resume(key: key, attempt: attempt))
+      } onCancel: {
+        // A call waits for its answer though it is cancelled; the next caller who looks for the actor need not.
+        peer.link.close(RuntimeError(.workerLost, "Who looked for the actor gave up."))
+      }
       try checkWanted(id)
       try adopt(peer, as: id.host, at: backend.dialAddress)
       try checkWanted(id)

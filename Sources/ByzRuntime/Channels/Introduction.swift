@@ -119,12 +119,11 @@ extension ByzActorSystem {
   /// Brings together two processes that this one has connected to.
   ///
   /// - Parameter lost: the introduction whose connection the asking one has lost; 0 when there was none.
-  /// - Returns: whether they are connected; nil when the other one's connection is broken, so that it is not known yet.
+  /// - Returns: whether they are connected; nil when the other one's connection is broken or breaks meanwhile, so that it is not
+  ///   known yet.
   func introduce(_ asker: UInt64, to host: UInt64, after lost: UInt64) async -> Bool? {
-    let isAway = state.withLock { state in
-      state.router.connection(to: host) == nil && state.spawning[host]?.actor != nil
-    }
-    guard !isAway else { return nil }
+    let connection = self.connection(to: host)
+    guard !state.withLock({ $0.hasLost(host, connection) }) else { return nil }
     let number = UInt64.random(in: 1 ... .max)
     let outcome = Promise<Bool>()
     var (step, other) = proceed { state in
@@ -166,7 +165,8 @@ extension ByzActorSystem {
     }
     _ = state.withLock { $0.introductions.removeValue(forKey: number) }
     outcome.settle(.success(areConnected == true))
-    return areConnected == true
+    if areConnected == true { return true }
+    return state.withLock { $0.hasLost(host, connection) } ? nil : false
   }
 
   /// What is next, and the outcome to wait for if it is to wait.
@@ -190,5 +190,14 @@ extension ByzActorSystem {
     async let first = call(peer, .join(host: otherHost, ticket: ticket, .take))
     async let second = call(otherPeer, .join(host: host, ticket: ticket, .take))
     return (try? await (first, second)) != nil
+  }
+}
+
+extension ByzActorSystem.State {
+  /// Whether the connection to a process has broken, and the process may be found again.
+  fileprivate func hasLost(_ host: UInt64, _ connection: Peer?) -> Bool {
+    guard spawning[host]?.actor != nil else { return false }
+    guard let connection, !connection.hasEnded else { return true }
+    return router.connection(to: host) !== connection
   }
 }
