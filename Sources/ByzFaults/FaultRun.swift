@@ -127,7 +127,7 @@ final class FaultRun: Sendable {
       }
       let statistics = pool.statistics
       counts.withLock { counts in
-        counts.losses = statistics.reduce(0) { $0 + $1.losses }
+        counts.losses = pool.lostSubtaskCount
         counts.replacements = statistics.reduce(0) { $0 + $1.restarts }
       }
     }
@@ -245,6 +245,22 @@ final class FaultRun: Sendable {
         try typed(error, among: [.noCapableWorker, .workerLost])
       }
     } while !isOver && pool.workerCount() > 0
+    if ending == .rightBits {
+      // Nothing fails any more; those that were killed last may only now be missed.
+      var hasTaken = false
+      for _ in 0..<3 where !hasTaken && pool.workerCount() > 0 {
+        do {
+          let report = try await server.round(on: pool)
+          records.append(report.record)
+          if case .taken = report.step { hasTaken = true }
+        } catch let error as RuntimeError {
+          try typed(error, among: [.noCapableWorker, .workerLost])
+        }
+      }
+      guard hasTaken || pool.workerCount() == 0 else {
+        throw FaultFailure("A round was given up though workers are left.")
+      }
+    }
     var replayed = beginning
     for record in records { try await replayed.replay(record) }
     guard replayed.parameters.bits == server.parameters.bits else {
@@ -263,8 +279,7 @@ final class FaultRun: Sendable {
     for step in 0..<40 {
       // Between faults work goes on.
       try await Task.sleep(for: .milliseconds(20 + dice.integer(below: 100)))
-      let losses = pool.statistics.reduce(0) { $0 + $1.losses }
-      if step >= wanted, losses > 0 || pool.workerCount() == 0 { break }
+      if step >= wanted, pool.lostSubtaskCount > 0 || pool.workerCount() == 0 { break }
       try await failOnce(&dice, isUrgent: step >= wanted, &stopped)
     }
     if ending == .noWorker { try await killAll() }

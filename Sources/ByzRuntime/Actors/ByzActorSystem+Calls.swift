@@ -22,7 +22,7 @@ extension ByzActorSystem {
   where Act: DistributedActor, Act.ID == ByzActorID {
     // Drawn at random: who was not given the number cannot name the actor.
     let number = UInt64.random(in: 1 ... .max)
-    let executor = ThreadExecutor(name: "\(actorType)")
+    let executor = ThreadExecutor(name: "\(actorType)", processor: Self.processor)
     state.withLock { $0.actors[number] = Entry(executor: executor) }
     return ByzActorID(host: host, number: number)
   }

@@ -219,12 +219,14 @@ extension ByzActorSystem.State {
 
 extension Promise where Value == Void {
   /// Waits for it; settles it where that takes too long, so it must be the caller's alone.
-  fileprivate func value(
-    until deadline: ContinuousClock.Instant, else error: RuntimeError
+  func value(
+    until deadline: ContinuousClock.Instant?, else error: RuntimeError
   ) async throws {
-    let end = Deadline(at: Alarm.now + (deadline - .now)) { self.settle(.failure(error)) }
-    end.set()
-    defer { end.clear() }
+    let end = deadline.map { deadline in
+      Deadline(at: Alarm.now + (deadline - .now)) { self.settle(.failure(error)) }
+    }
+    end?.set()
+    defer { end?.clear() }
     try await withTaskCancellationHandler {
       try await result.get()
     } onCancel: {

@@ -46,8 +46,8 @@ public final class ByzActorSystem: DistributedActorSystem {
     /// The processes in which this one has spawned actors, each over a connection of its own.
     var spawning: [UInt64: SpawningConnection] = [:]
     var mailboxes: [String: MailboxSlot] = [:]
-    /// Settled with the client's answer, by the other worker that it was asked about.
-    var questions: [UInt64: Promise<Void>] = [:]
+    /// Who waits for the client's answer, by the other worker that it was asked about.
+    var questions: [UInt64: [Promise<Void>]] = [:]
     /// Settled with the outcomes of introductions, by their numbers.
     var introductions: [UInt64: Promise<Bool>] = [:]
     var mailPassedOn = 0
@@ -79,6 +79,9 @@ public final class ByzActorSystem: DistributedActorSystem {
     state = Monitor(State(router: RouterState(host: host)))
   }
 
+  /// Where the thread of an actor that is being made is kept.
+  @TaskLocal static var processor: Int?
+
   /// Makes an actor where `backend` says.
   ///
   /// When the connection to an actor in another process breaks, by a crash or on the network, the calls under way throw
@@ -98,10 +101,17 @@ public final class ByzActorSystem: DistributedActorSystem {
   public func spawn<A: RemoteActor>(
     _ type: A.Type, _ arguments: A.Arguments, on backend: some WorkerBackend
   ) async throws -> A {
-    guard let backend = backend as? any LinkBackend else {
-      let actor = try await A(arguments, actorSystem: self)
+    if let threads = backend as? ThreadBackend {
+      let processor = try threads.nextProcessor(for: "\(type)")
+      let actor = try await Self.$processor.withValue(processor) {
+        try await A(arguments, actorSystem: self)
+      }
       try executor(of: actor.id).start()
       return actor
+    }
+    guard let backend = backend as? any LinkBackend else {
+      throw RuntimeError(
+        .invalidConfiguration, "The backend \(backend.name) makes workers, but no actors.")
     }
     let peer = try await connect(to: backend, named: "\(type)")
     do {

@@ -1,31 +1,91 @@
-/// Which methods an actor of a type may be asked for.
+/// A distributed method of an actor type, as other processes name it.
 ///
-/// A distributed method is called by its mangled name. The runtime trusts that name: asked for a method of another type it would
-/// treat the actor's memory as that type's. So the name is read first, and must be one of the actor's own type.
-package enum DistributedTarget {
-  /// Whether the name is that of a distributed method or property of the actor type named `typeName`, not of any other type, and
-  /// not of one nested in it.
-  package static func belongs(_ mangledName: String, to typeName: String) -> Bool {
+/// A distributed method is called by its mangled name, and by the names of the types that stand for its generic parameters, first for
+/// those of the actor. The runtime trusts both: asked for a method of another type, or given another type or fewer of them, it would
+/// take the actor's memory, or what lies behind the last type, for what they are not. So the names are read first.
+package struct DistributedTarget: Hashable, Sendable {
+  /// The types that stand for the generic parameters of the actor.
+  private let ownArguments: [String]
+  /// How many generic parameters the method has.
+  private let parameterCount: Int
+
+  /// Reads the name of a distributed method or property of the actor type named `typeName`.
+  ///
+  /// - Returns: nil when it is of any other type, also of one nested in it, of a protocol's extension or of one for some generic
+  ///   arguments only, when it has parameters other than types, and when both it and the actor are generic.
+  package init?(_ mangledName: String, of typeName: String) {
     // A name from outside can be anything, and a very long one costs time to read.
-    guard mangledName.utf8.count <= 4096, let name = demangled(mangledName) else { return false }
+    guard mangledName.utf8.count <= 4096, let name = Self.demangled(mangledName),
+      let (plainName, ownArguments) = Self.takeApart(typeName)
+    else { return nil }
     var rest = name[...]
-    guard rest.removePrefix("distributed thunk ") else { return false }
+    guard rest.removePrefix("distributed thunk ") else { return nil }
     if rest.removePrefix("(extension in ") {
-      guard let end = rest.firstIndex(of: ":") else { return false }
+      guard let end = rest.firstIndex(of: ":") else { return nil }
       rest = rest[rest.index(after: end)...]
     }
-    guard rest.removePrefix(typeName) else { return false }
-    // Generic parameters of the actor.
-    if rest.first == "<" {
-      guard let end = rest.firstIndex(of: ">") else { return false }
-      rest = rest[rest.index(after: end)...]
-    }
-    guard rest.removePrefix(".") else { return false }
-    // A method: `add(`, or generic, `add<A>(`. A property: `name.getter : `. Anything with another dot is of a nested type.
+    guard rest.removePrefix(plainName), rest.removePrefix(".") else { return nil }
+    // A method: `add(`, or generic, `add<A, B where A: P>(`. A property: `name.getter : `. Anything with another dot is of a nested type.
     let member = rest.prefix { $0 != "(" && $0 != "<" && $0 != "." && $0 != " " }
-    guard !member.isEmpty else { return false }
+    guard !member.isEmpty else { return nil }
     rest = rest.dropFirst(member.count)
-    return rest.first == "(" || rest.first == "<" || rest.hasPrefix(".getter : ")
+    if rest.removePrefix("<") {
+      // One word each, up to the first that says something about them: `each` and `let` are for what are no types.
+      var words = rest.prefix { $0 != ">" }.split(separator: " ")[...]
+      if let end = words.firstIndex(of: "where") { words = words[..<end] }
+      let names = words.map { $0.last == "," ? $0.dropLast() : $0 }
+      guard !names.isEmpty, words.dropLast().allSatisfy({ $0.last == "," }),
+        names.allSatisfy({ !$0.isEmpty && $0.allSatisfy { $0.isLetter || $0.isNumber } })
+      else { return nil }
+      parameterCount = names.count
+    } else {
+      guard rest.first == "(" || rest.hasPrefix(".getter : ") else { return nil }
+      parameterCount = 0
+    }
+    // The runtime hands such a method the actor's arguments in place of its own.
+    guard parameterCount == 0 || ownArguments.isEmpty else { return nil }
+    self.ownArguments = ownArguments
+  }
+
+  /// Whether these types may stand for the generic parameters; whether they conform to what is asked of them the runtime checks.
+  package func accepts(_ substitutions: [String]) -> Bool {
+    substitutions.count == ownArguments.count + parameterCount
+      && substitutions.starts(with: ownArguments)
+  }
+
+  /// A type's name without its generic arguments, and these: `M.Box<Swift.Int>` is `M.Box` and `Swift.Int`. Nil when brackets do not
+  /// match.
+  private static func takeApart(_ typeName: String) -> (name: String, arguments: [String])? {
+    var (name, arguments, depth) = ("", [String](), 0)
+    var last: Character?
+    for character in typeName {
+      defer { last = character }
+      switch character {
+      case "<", "(", "[":
+        depth += 1
+        if depth > 1 { break }
+        guard character == "<" else { return nil }
+        arguments.append("")
+        continue
+      // The second half of an arrow closes nothing.
+      case ">" where last == "-": break
+      case ">", ")", "]":
+        depth -= 1
+        guard depth >= 0 else { return nil }
+        if depth == 0 { continue }
+      case "," where depth == 1:
+        arguments.append("")
+        continue
+      case " " where depth == 1 && arguments.last == "": continue
+      default: break
+      }
+      if depth == 0 {
+        name.append(character)
+      } else {
+        arguments[arguments.count - 1].append(character)
+      }
+    }
+    return depth == 0 ? (name, arguments) : nil
   }
 
   private static func demangled(_ name: String) -> String? {
@@ -53,7 +113,7 @@ private func swiftDemangle(
   _ size: UnsafeMutablePointer<UInt>?, _ flags: UInt32
 ) -> UnsafeMutablePointer<CChar>?
 
-/// Names that have been found to be methods of an actor's type: to read a name takes longer than most calls.
+/// What has been read of names that are methods of an actor's type: to read a name takes longer than most calls.
 package struct CheckedTargets: Sendable {
   /// More than any program has methods; a peer that makes up names fills it in vain.
   private static let capacity = 1024
@@ -63,16 +123,15 @@ package struct CheckedTargets: Sendable {
     let target: String
   }
 
-  private var keys: Set<Key> = []
+  private var targets: [Key: DistributedTarget] = [:]
 
   package init() {}
 
-  package func contains(_ target: String, of type: any Any.Type) -> Bool {
-    keys.contains(Key(type: ObjectIdentifier(type), target: target))
-  }
-
-  package mutating func insert(_ target: String, of type: any Any.Type) {
-    if keys.count == Self.capacity { keys = [] }
-    keys.insert(Key(type: ObjectIdentifier(type), target: target))
+  package subscript(name: String, type: any Any.Type) -> DistributedTarget? {
+    get { targets[Key(type: ObjectIdentifier(type), target: name)] }
+    set {
+      if targets.count == Self.capacity { targets = [:] }
+      targets[Key(type: ObjectIdentifier(type), target: name)] = newValue
+    }
   }
 }

@@ -336,15 +336,10 @@ extension ByzActorSystem {
       throw RuntimeError(.unknownTarget, "There is no actor \(number) here any more.")
     }
     let type = type(of: actor)
-    if !targets.withLock({ $0.contains(target, of: type) }) {
-      let name = Registry.wireName(of: type)
-      guard registry.actors[name] != nil else {
-        throw RuntimeError(.unknownTarget, "\(name) is not registered here: add it to actors.")
-      }
-      guard DistributedTarget.belongs(target, to: name) else {
-        throw RuntimeError(.unknownTarget, "\(name) has no method \(target.prefix(256)).")
-      }
-      targets.withLock { $0.insert(target, of: type) }
+    guard try method(target, of: type).accepts(substitutions) else {
+      throw RuntimeError(
+        .unknownTarget,
+        "Other types stand for the generic parameters than \(Registry.wireName(of: type)) has.")
     }
     var decoder = try ByzInvocationDecoder(
       decoder: decoder(segments), substitutions: substitutions, arguments: arguments,
@@ -357,6 +352,22 @@ extension ByzActorSystem {
         .unknownTarget, "\(Registry.wireName(of: type)) has no such method.", cause: error)
     }
     return handler.answer
+  }
+
+  /// - Throws: ``RuntimeError/Code/unknownTarget`` when the type is not registered, or has no such method.
+  private func method(
+    _ target: String, of type: any RemoteActor.Type
+  ) throws(RuntimeError) -> DistributedTarget {
+    if let known = targets.withLock({ $0[target, type] }) { return known }
+    let name = Registry.wireName(of: type)
+    guard registry.actors[name] != nil else {
+      throw RuntimeError(.unknownTarget, "\(name) is not registered here: add it to actors.")
+    }
+    guard let method = DistributedTarget(target, of: name) else {
+      throw RuntimeError(.unknownTarget, "\(name) has no method \(target.prefix(256)).")
+    }
+    targets.withLock { $0[target, type] = method }
+    return method
   }
 
   private func execute<A: RemoteActor>(

@@ -40,8 +40,8 @@ extension ByzActorSystem {
   /// token or certificates. Later messages take the same way.
   ///
   /// - Throws: ``RuntimeError/Code/deliveryUnknown`` when the connection ended before the message was acknowledged: it may be in,
-  ///   once, or not; ``RuntimeError/Code/unknownTarget`` when there is no such mailbox, or no way to it;
-  ///   ``RuntimeError/Code/deadlineExceeded``; `CancellationError`, and it is not in.
+  ///   once, or not, and so when ``RuntimeError/Code/deadlineExceeded`` is thrown; ``RuntimeError/Code/unknownTarget`` when there is
+  ///   no such mailbox, or no way to it; `CancellationError`, and it is not in.
   public func send<Element: Codable & Sendable>(
     _ value: Element, to address: MailboxAddress
   ) async throws {

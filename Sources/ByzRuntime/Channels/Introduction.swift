@@ -21,10 +21,14 @@ extension ByzActorSystem {
           cause: error)
       }
     }
-    let (way, question) = state.withLock { state in
+    let answered = Promise<Void>()
+    let way = state.withLock { state in
       let way = state.router.way(to: host)
-      if case .ask = way { state.questions[host] = Promise() }
-      return (way, state.questions[host])
+      switch way {
+      case .take: break
+      case .wait, .ask: state.questions[host, default: []].append(answered)
+      }
+      return way
     }
     switch way {
     case .take(let peer): return peer
@@ -33,7 +37,9 @@ extension ByzActorSystem {
       // In a task of its own: the answer is for all who wait, not for this caller alone.
       Task.detached { [self] in await ask(client, for: host, lost: lost) }
     }
-    _ = await question?.result
+    try await answered.value(
+      until: CallDeadline.current,
+      else: RuntimeError(.deadlineExceeded, "No way to the mailbox's process was found in time."))
     return state.withLock { $0.router.wayNow(to: host) }
   }
 
@@ -42,12 +48,12 @@ extension ByzActorSystem {
     let answer = try? await withDeadline(introductionLimit) { [self] in
       try await call(client, .meet(host: host, lost: lost)).value
     }
-    let question = state.withLock { state in
+    let waiting = state.withLock { state in
       let areConnected: Bool? = answer == .null ? nil : answer == .bool(true)
       state.router.answered(areConnected, about: host, over: client)
       return state.questions.removeValue(forKey: host)
     }
-    question?.settle(.success(()))
+    for one in waiting ?? [] { one.settle(.success(())) }
   }
 
   /// What is left of the connections to another worker must deliver nothing after what comes another way.

@@ -19,6 +19,7 @@ extension ActorPool {
         try await clock.sleep(delay)
         let worker = try await makeWorker(index, named: lost.name, epoch: epoch)
         carryOut(dispatcher.withLock { $0.replace(index, by: worker, epoch: epoch) })
+        watch(worker, at: index, epoch: epoch)
         return await end
       } catch {
         if Task.isCancelled { break }

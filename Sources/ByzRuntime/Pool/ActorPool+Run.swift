@@ -95,6 +95,12 @@ extension ActorPool {
         // The worker is still busy; whoever waits for it says when it is not.
         fail(assignment.call, with: overdue.reason)
         throw dispatcher.withLock { $0.failure(of: assignment.call) } ?? overdue.reason
+      } catch let error as RuntimeError
+        where error.code == .deadlineExceeded && worker.endsOverdueSubtasks
+      {
+        fail(assignment.call, with: error)
+        release(assignment, of: worker, since: start)
+        throw dispatcher.withLock { $0.failure(of: assignment.call) } ?? error
       } catch {
         // Before anything else: the lanes that end because of this one report the same error, and
         // the worker is given nothing more of this call.
@@ -129,15 +135,33 @@ extension ActorPool {
     return next
   }
 
+  /// Takes note that a subtask has failed once its worker has ended it, too.
+  private func release(
+    _ assignment: PoolState.Assignment, of worker: any Worker,
+    since start: ContinuousClock.Instant
+  ) {
+    // Where the scope is ending, nothing else is given to the worker.
+    _ = background.add {
+      await worker.waitUntilFree()
+      _ = self.finish(assignment, .failed, since: start)
+    }
+  }
+
   private func fail(_ call: Int, with error: any Error) {
     carryOut(dispatcher.withLock { $0.fail(call, with: error) })
   }
 
   private func lose(_ assignment: PoolState.Assignment) {
-    carryOut(
-      dispatcher.withLock {
-        $0.handle(.workerLost(assignment.worker, epoch: assignment.epoch))
-      })
+    lose(assignment.worker, epoch: assignment.epoch)
+  }
+
+  private func lose(_ worker: Int, epoch: UInt32) {
+    carryOut(dispatcher.withLock { $0.handle(.workerLost(worker, epoch: epoch)) })
+  }
+
+  /// Takes note when a worker is lost, also one that has nothing to do: work must not be what finds that out.
+  func watch(_ worker: any Worker, at index: Int, epoch: UInt32) {
+    worker.whenLost { [weak self] in self?.lose(index, epoch: epoch) }
   }
 }
 

@@ -57,6 +57,11 @@ public final class ActorPool: Sendable {
   /// The workers' names, in the order of the configurations.
   package var workerNames: [String] { dispatcher.withLock { $0.state.workers.map(\.name) } }
 
+  /// How often a subtask was lost with its worker.
+  package var lostSubtaskCount: Int {
+    dispatcher.withLock { $0.state.workers.reduce(0) { $0 + $1.lostSubtasks } }
+  }
+
   /// What each worker has done so far, in the order of the configurations.
   public var statistics: [WorkerStatistics] {
     let (states, workers) = dispatcher.withLock { ($0.state.workers, $0.workers) }
@@ -137,6 +142,7 @@ package func withActorPool<Value>(
   let workers = try await makeWorkers(configurations, links)
   let pool = ActorPool(
     workers: workers, configurations: configurations, links: links, clock: clock)
+  for (index, worker) in workers.enumerated() { pool.watch(worker, at: index, epoch: 0) }
   let outcome: Result<Value, any Error>
   do {
     // Cancelled, and awaited, where this scope ends.

@@ -69,6 +69,8 @@ package struct PoolState {
     package fileprivate(set) var status = Status.idle
     package fileprivate(set) var epoch: UInt32 = 0
     package fileprivate(set) var losses = 0
+    /// With how many of its losses a subtask was lost.
+    package fileprivate(set) var lostSubtasks = 0
     package fileprivate(set) var restarts = 0
     package fileprivate(set) var completed = 0
     package fileprivate(set) var failed = 0
@@ -209,11 +211,14 @@ extension PoolState {
     // Twice is once, and an earlier life's end is no news.
     guard workers[worker].isPresent, workers[worker].epoch == epoch else { return [] }
     let status = workers[worker].status
+    // At the end of the pool they all go.
+    guard !isStopped || status != .idle else { return [] }
     let isReplaced = workers[worker].isReplaceable && !isStopped
     workers[worker].status = isReplaced ? .replacing : .lost
     workers[worker].losses += 1
     var directives: [Directive] = isReplaced ? [.replace(worker: worker)] : []
     if case .busy(let assignment) = status {
+      workers[worker].lostSubtasks += 1
       directives += requeue(assignment)
     } else {
       idleCount -= 1

@@ -73,6 +73,25 @@ package final class RemoteWorker: Worker {
     sent.withLock { _ = $0.insert(key) }
   }
 
+  /// For as long as a process may be silent: what has not ended by then is taken to hang, and the worker is given up.
+  package func waitUntilFree() async {
+    do {
+      // No subtask: it is refused, but not before the one ahead of it is over.
+      _ = try await CallDeadline.$current.withValue(.now + system.liveness.timeout) {
+        try await system.call(peer, .subtask(.null))
+      }
+    } catch let error as RuntimeError where error.code == .deadlineExceeded {
+      peer.link.close(
+        RuntimeError(
+          .workerLost,
+          "\(name) did not end an overdue subtask within \(system.liveness.timeout)."))
+    } catch {}
+  }
+
+  package func whenLost(_ body: @escaping @Sendable () -> Void) {
+    peer.whenEnded { _ in body() }
+  }
+
   package func stop() async { await peer.close() }
 }
 

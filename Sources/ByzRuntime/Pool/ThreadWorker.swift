@@ -20,7 +20,12 @@ public struct ThreadBackend: WorkerBackend {
   ///
   /// - Throws: ``RuntimeError/Code/workerStartFailed`` when the machine has no such processor.
   public func makeWorker(named name: String) async throws -> any Worker {
-    guard !processors.isEmpty else { return ThreadWorker(name: name) }
+    ThreadWorker(name: name, processor: try nextProcessor(for: name))
+  }
+
+  /// Where the next thread is kept; nil to let the system choose.
+  func nextProcessor(for name: String) throws(RuntimeError) -> Int? {
+    guard !processors.isEmpty else { return nil }
     let number = made.withLock { made in
       defer { made += 1 }
       return made
@@ -28,9 +33,9 @@ public struct ThreadBackend: WorkerBackend {
     let processor = processors[number % processors.count]
     guard ThreadExecutor.canRun(on: processor) else {
       throw RuntimeError(
-        .workerStartFailed, "Worker \(name) cannot run on processor \(processor) of this machine.")
+        .workerStartFailed, "\(name) cannot run on processor \(processor) of this machine.")
     }
-    return ThreadWorker(name: name, processor: processor)
+    return processor
   }
 }
 

@@ -62,7 +62,15 @@ public protocol Worker: AnyObject, Sendable {
   /// stops waiting, and the worker counts as busy until the subtask ends.
   var endsOverdueSubtasks: Bool { get }
 
-  /// The same, within `timeout` from now if there is one and ``endsOverdueSubtasks`` is true.
+  /// Returns when a subtask that ``run(_:operands:timeout:)`` has not waited for is over, or the worker is given up as lost. The pool
+  /// gives the worker nothing else meanwhile.
+  func waitUntilFree() async
+
+  /// Calls `body` when the worker is lost, whether it has a subtask or not; at once if it is. A worker that cannot tell never does,
+  /// and the pool notices by the next subtask.
+  func whenLost(_ body: @escaping @Sendable () -> Void)
+
+  /// As ``run(_:operands:)``, within `timeout` from now if there is one and ``endsOverdueSubtasks`` is true.
   ///
   /// - Throws: as ``run(_:operands:)``; when the time is over,
   ///   ``RuntimeError/Code/workerLost`` if the subtask may run again elsewhere,
@@ -82,6 +90,12 @@ extension Worker {
 
   /// No.
   public var endsOverdueSubtasks: Bool { false }
+
+  /// At once: none is left running.
+  public func waitUntilFree() async {}
+
+  /// Never.
+  public func whenLost(_ body: @escaping @Sendable () -> Void) {}
 
   /// Runs the subtask, however long it takes.
   public func run<S: Subtask>(

@@ -37,13 +37,20 @@ distributed actor Calculator: RemoteActor {
     Tensor(tensor.elements.map { -$0 })
   }
 
-  /// Whether another call was under way: actors run one at a time between two suspensions.
+  /// Whether another call was under way, for as long as two calls at once would meet: actors run one at a time between two
+  /// suspensions.
   distributed func exclusive() -> Bool {
     defer { isBusy = false }
     let wasBusy = isBusy
     isBusy = true
+    let end = ContinuousClock.now + .microseconds(200)
+    while ContinuousClock.now < end {}
     return !wasBusy
   }
+
+  #if os(Linux)
+    distributed func isOnFirstProcessor() -> Bool { isKeptOnFirstProcessor() }
+  #endif
 
   /// Waits until it is cancelled.
   distributed func waitForCancellation() async throws {
@@ -83,5 +90,26 @@ extension Ledger {
   distributed func clear() { total = 0 }
 }
 
+/// An actor of any kind of thing.
+distributed actor Box<Content: Codable & Sendable>: RemoteActor {
+  typealias ActorSystem = ByzActorSystem
+  private var thing: Content
+
+  init(_ content: Content, actorSystem: ByzActorSystem) {
+    thing = content
+    self.actorSystem = actorSystem
+  }
+
+  distributed func content() -> Content { thing }
+  distributed func exchange(_ other: Content) -> Content {
+    defer { thing = other }
+    return thing
+  }
+  distributed func paired<Other: Codable & Sendable>(with other: Other) -> String {
+    "\(thing) and \(other)"
+  }
+}
+
 let testRegistry = Registry(
-  actors: [Calculator.self, Ledger.self, Ledger.Page.self], errors: [TooLarge.self])
+  actors: [Calculator.self, Ledger.self, Ledger.Page.self, Box<Int>.self, Box<[String]>.self],
+  values: [[String].self], errors: [TooLarge.self])

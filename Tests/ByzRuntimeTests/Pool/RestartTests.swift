@@ -102,7 +102,7 @@ struct RestartTests {
 }
 
 /// Makes workers that run a few subtasks in the calling task and are lost with the next.
-private struct MortalBackend: WorkerBackend {
+struct MortalBackend: WorkerBackend {
   var name: String { "mortal" }
   var capabilities: Set<Capability> { [.cpu] }
   let subtasksPerLife: Int

@@ -20,7 +20,7 @@ import Testing
 
 #if os(Linux)
   /// Whether the thread that asks may run on processor 0 only.
-  @Sendable private func isKeptOnFirstProcessor() -> Bool {
+  @Sendable func isKeptOnFirstProcessor() -> Bool {
     guard let file = fopen("/proc/thread-self/status", "r") else { return false }
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 256)

@@ -4,7 +4,7 @@ import CByzSystem
 import Testing
 
 /// The link without a process: both ends are here.
-@Suite("Process link")
+@Suite("Process link", .timeLimit(.minutes(3)))
 struct ProcessLinkTests {
   @Test(
     "a message arrives whole, with tensors empty, small, lent in place and copied",

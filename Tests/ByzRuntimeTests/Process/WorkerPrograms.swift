@@ -15,6 +15,8 @@ enum EchoProgram: TestWorkerProgram {
 /// Reads nothing, and does not notice the end of the stream: only a signal ends it.
 enum DeafProgram: TestWorkerProgram {
   static func run() -> Never {
+    // It does not notice the end of the tests either.
+    alarm(180)
     while true { pause() }
   }
 }

@@ -1,0 +1,102 @@
+import ByzRuntime
+import ByzWorkerSupport
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Sleeps without asking whether it is cancelled, and says which process it ran in.
+struct Doze: Subtask {
+  var seconds: UInt32
+
+  func run(_ operands: Operands) throws -> Int32 {
+    var left = seconds
+    while left > 0 { left = sleep(left) }
+    return getpid()
+  }
+}
+
+/// The child processes of these tests.
+enum DozeProgram: TestWorkerProgram {
+  static func run() -> Never {
+    runInheritedWorker(Registry(subtasks: [Doze.self]))
+    exit(1)
+  }
+}
+
+@Suite("Processes of a pool that hang or die", .timeLimit(.minutes(3)))
+struct LostProcessTests {
+  private let processes = ProcessBackend(running: DozeProgram.self)
+
+  /// Waits for what comes by itself, until the test's time is over.
+  private func wait(until condition: () -> Bool) async throws {
+    while !condition() {
+      try Task.checkCancellation()
+      await Task.yield()
+    }
+  }
+
+  @Test(
+    "one that goes on with an overdue subtask is given nothing else, and is replaced",
+    arguments: [false, true])
+  func hung(byDeadline: Bool) async throws {
+    let workers = WorkerConfiguration(
+      backend: processes, count: 2, restarts: RestartPolicy(maxRestarts: 100))
+    let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(3))
+    try await withActorPool(workers, liveness: liveness) { pool in
+      let limit = Duration.milliseconds(200)
+      repeat {
+        try Task.checkCancellation()
+        // On a busy machine the time may be over before the subtask has begun.
+        let error = await #expect(throws: RuntimeError.self) {
+          if byDeadline {
+            try await withDeadline(limit) { try await pool.run([Doze(seconds: 3600)]) }
+          } else {
+            try await pool.run([Doze(seconds: 3600)], options: SubtaskOptions(timeout: limit))
+          }
+        }
+        #expect(error?.code == .deadlineExceeded)
+        // By the other one, or by who takes this one's place.
+        _ = try await pool.run([Doze(seconds: 0)])
+      } while !pool.statistics.contains { $0.restarts > 0 }
+      #expect(try await pool.run([Doze(seconds: 0), Doze(seconds: 0)]).count == 2)
+    }
+  }
+
+  @Test("one that is late, but comes to an end, is given work again")
+  func late() async throws {
+    let workers = WorkerConfiguration(backend: processes, count: 1, restarts: .never)
+    try await withActorPool(workers) { pool in
+      let error = await #expect(throws: RuntimeError.self) {
+        try await pool.run(
+          [Doze(seconds: 1)], options: SubtaskOptions(timeout: .milliseconds(200)))
+      }
+      #expect(error?.code == .deadlineExceeded)
+      _ = try await pool.run([Doze(seconds: 0)])
+      #expect(pool.statistics.map(\.failed) == [1])
+      #expect(pool.statistics.map(\.completed) == [1])
+    }
+  }
+
+  @Test("those that die with nothing to do are missed at once, and cost no work an attempt")
+  func idle() async throws {
+    let workers = WorkerConfiguration(backend: processes, count: 3, restarts: .never)
+    try await withActorPool(workers, .threads(1)) { pool in
+      for index in 0..<3 {
+        let child = try await pool.run(
+          [Doze(seconds: 0)], options: SubtaskOptions(affinity: "process-\(index)"))
+        try #require(child[0] != getpid())
+        #expect(kill(child[0], SIGKILL) == 0)
+      }
+      try await wait { pool.workerCount() == 1 }
+      #expect(pool.statistics.map(\.isLost) == [true, true, true, false])
+      let here = try await pool.run([Doze(seconds: 0)], options: SubtaskOptions(maxAttempts: 1))
+      #expect(here == [getpid()])
+    }
+  }
+}
