@@ -59,7 +59,8 @@ public protocol ClusterBackend: Sendable {
 /// Nodes that are alive. ``withCluster(_:on:isolation:body:)`` makes one and ends it.
 public protocol Cluster: AnyObject, Sendable {
   /// Runs rounds on all nodes at the same time, and returns when the last node is done. One run at
-  /// a time.
+  /// a time. All begin with the same round: a node that ended an earlier run before the others does
+  /// not make up for what it missed, and takes part again with the model that it had then.
   ///
   /// - Returns: for each node the reports of its rounds, or why it ended early; the others go on
   ///   without it.
@@ -151,12 +152,15 @@ private final class RunningNodes: Cluster {
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>] {
     // A new network for each run: a node that was done early had left the last one.
     let network = InProcessNetwork(topology)
+    var roundsDone = 0
+    for node in nodes { roundsDone = max(roundsDone, await node.roundsDone) }
+    let start = roundsDone
     let results = await withTaskGroup(of: (Int, Result<[GossipReport], any Error>).self) { group in
       for node in nodes {
         group.addTask {
           do {
             let reports = try await node.run(
-              rounds: rounds, over: network.transport(for: node.number))
+              rounds: rounds, from: start, over: network.transport(for: node.number))
             return (node.number, .success(reports))
           } catch {
             return (node.number, .failure(error))

@@ -67,17 +67,25 @@ public actor DecentralizedNode {
   /// The model, as it was after the last round that ended.
   public var parameters: Tensor<Float> { learner.parameters }
 
-  /// How many rounds are over.
+  /// How many rounds are over, those included that it was not there for.
   public var roundsDone: Int { state.round }
+
+  /// How many vectors of its neighbors it keeps between two rounds.
+  package var vectorCount: Int { state.vectorCount }
 
   /// Runs rounds, and closes the transport at the end, however it ends; not if another run is under way.
   ///
+  /// - Parameters:
+  ///   - rounds: how many.
+  ///   - start: the round to begin with, if it is not the one after the last: where the others are
+  ///     when the node was away. It does none of the rounds between, and keeps its model until then.
+  ///   - transport: the way to its neighbors.
   /// - Returns: one report for each round.
   /// - Throws: `CancellationError`; what the transport throws when nothing can be received any
-  ///   more; `RuntimeError` when the pool fails; ``PeerToPeerError/alreadyRunning(node:)``. The
-  ///   model is that after the last round that ended.
+  ///   more; `RuntimeError` when the pool fails, or `start` is a round that is over;
+  ///   ``PeerToPeerError/alreadyRunning(node:)``. The model is that after the last round that ended.
   public func run(
-    rounds: Int, over transport: some GossipTransport
+    rounds: Int, from start: Int? = nil, over transport: some GossipTransport
   ) async throws -> [GossipReport] {
     guard !isRunning else { throw PeerToPeerError.alreadyRunning(node: number) }
     isRunning = true
@@ -88,6 +96,14 @@ public actor DecentralizedNode {
     guard rounds >= 0 else {
       throw RuntimeError(.invalidConfiguration, "There are no \(rounds) rounds to run.")
     }
+    let start = start ?? state.round
+    guard start >= state.round, start <= Int.max - rounds else {
+      throw RuntimeError(
+        .invalidConfiguration,
+        "Node \(number) has done \(state.round) rounds and cannot do \(rounds) from \(start) on.")
+    }
+    // What was heard for the rounds between is of no more use.
+    if start > state.round { state.skip(to: start) }
     state.rejoinAll()
     var reports: [GossipReport] = []
     for _ in 0..<rounds { reports.append(try await round(over: transport)) }
@@ -97,7 +113,8 @@ public actor DecentralizedNode {
   private func round(over transport: some GossipTransport) async throws -> GossipReport {
     let context = OperatorContext(nodeName: learner.participant.name, pool: pool)
     var learner = learner
-    var exchange = GossipExchange(state, over: transport, clock: clock, deadline: deadline)
+    var exchange = GossipExchange(
+      state, hearing: learner.inNeighbors, over: transport, clock: clock, deadline: deadline)
     let round = state.round
     var step = try await learner.takeLocalStep(round: round, in: context)
     let outcome: GossipReport.Outcome

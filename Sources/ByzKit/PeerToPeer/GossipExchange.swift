@@ -2,9 +2,11 @@ import ByzTensor
 
 /// One round's talk with the neighbors: sends and receives at the same time, so that two nodes that
 /// send to each other never wait for each other, and ends when all is said and heard, or at the
-/// deadline.
+/// deadline. A neighbor that is too far ahead is not listened to, so that it waits.
 struct GossipExchange {
   var state: GossipState
+  /// Who sends to the node, whether or not it counts.
+  let senders: [Int]
   let transport: any GossipTransport
   let clock: any Clock<Duration>
   let deadline: Duration
@@ -16,15 +18,16 @@ struct GossipExchange {
   private enum Step: Sendable {
     case sent(to: Int)
     case failed
-    case received(GossipEvent?)
+    case received(GossipEvent, from: Int)
     case deadline
   }
 
   init(
-    _ state: GossipState, over transport: any GossipTransport, clock: any Clock<Duration>,
-    deadline: Duration
+    _ state: GossipState, hearing senders: [Int], over transport: any GossipTransport,
+    clock: any Clock<Duration>, deadline: Duration
   ) {
     self.state = state
+    self.senders = senders
     self.transport = transport
     self.clock = clock
     self.deadline = deadline
@@ -32,7 +35,7 @@ struct GossipExchange {
 
   /// Sends the messages and, if `listening`, waits until the round is decided.
   ///
-  /// - Throws: `CancellationError`; what ``GossipTransport/next()`` throws.
+  /// - Throws: `CancellationError`; what ``GossipTransport/next(from:)`` throws.
   mutating func run(
     sending messages: [(to: Int, message: GossipMessage)] = [], listening: Bool
   ) async throws {
@@ -56,18 +59,16 @@ struct GossipExchange {
         try await clock.sleep(for: deadline)
         return .deadline
       }
-      group.addTask { .received(try await transport.next()) }
+      for sender in senders { listen(to: sender, in: &group) }
       while open > 0 || (listening && heard == nil) {
         switch try await group.next() {
         case .sent(let neighbor):
           unsent.remove(neighbor)
           open -= 1
         case .failed: open -= 1
-        case .received(let event?):
-          take(event)
-          group.addTask { .received(try await transport.next()) }
-        case .received(nil):
-          for neighbor in state.neighborNumbers { handle(.left(neighbor)) }
+        case .received(let event, let sender):
+          take(event, from: sender)
+          if case .message = event { listen(to: sender, in: &group) }
         case .deadline:
           handle(.deadline)
           open = 0
@@ -78,7 +79,7 @@ struct GossipExchange {
       // What ended while it was being cancelled has happened all the same.
       while let last = await group.nextResult() {
         switch last {
-        case .success(.received(let event?)): take(event)
+        case .success(.received(let event, let sender)): take(event, from: sender)
         case .success(.sent(let neighbor)): unsent.remove(neighbor)
         default: break
         }
@@ -94,10 +95,20 @@ struct GossipExchange {
     return heard
   }
 
-  private mutating func take(_ event: GossipEvent) {
+  /// Waits for what comes next from a node, if there is room for it.
+  private func listen(to sender: Int, in group: inout ThrowingTaskGroup<Step, any Error>) {
+    guard state.hasRoom(for: sender) else { return }
+    let transport = transport
+    group.addTask {
+      let event = try await transport.next(from: sender)
+      return .received(event, from: sender)
+    }
+  }
+
+  private mutating func take(_ event: GossipEvent, from sender: Int) {
     switch event {
-    case .message(let message, let from): handle(.received(message, from: from))
-    case .left(let node): handle(.left(node))
+    case .message(let message): handle(.received(message, from: sender))
+    case .left: handle(.left(sender))
     }
   }
 

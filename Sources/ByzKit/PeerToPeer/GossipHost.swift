@@ -18,9 +18,20 @@ public distributed actor GossipHost: RemoteActor {
     let deadline: Duration
   }
 
+  /// What a node says before a run.
+  struct Place: Codable, Sendable {
+    /// Where it is told of nodes that are lost. What neighbors send goes to mailboxes beside it.
+    let address: MailboxAddress
+    let roundsDone: Int
+  }
+
   private let node: DecentralizedNode
   private let topology: Topology
-  private var inbox: Mailbox<GossipLetter>?
+  private var notices: Mailbox<GossipLetter>?
+  /// By sender.
+  private var inboxes: [Int: Mailbox<GossipLetter>] = [:]
+  /// Settled when the last run is over.
+  private var lastRun: Promise<Void>?
 
   /// Makes the node.
   ///
@@ -34,33 +45,58 @@ public distributed actor GossipHost: RemoteActor {
     self.actorSystem = actorSystem
   }
 
-  /// Opens a mailbox for a run, and says where it is.
-  distributed func open(run: Int) throws -> MailboxAddress {
-    // Two letters of each neighbor: one of this round, one of the next.
-    let inbox = try actorSystem.mailbox(
-      named: "gossip-\(node.number)-\(run)", of: GossipLetter.self,
-      capacity: 2 * max(1, topology.inNeighbors(of: node.number).count))
-    self.inbox?.close()
-    self.inbox = inbox
-    return inbox.address
+  /// Opens mailboxes for a run, and says where they are.
+  distributed func open(run: Int) async throws -> Place {
+    // One that was cancelled because a connection broke ends soon.
+    _ = await lastRun?.result
+    self.notices?.close()
+    for inbox in inboxes.values { inbox.close() }
+    inboxes = [:]
+    let box = try actorSystem.mailbox(
+      named: "gossip-\(node.number)-\(run)", of: GossipLetter.self, capacity: topology.nodeCount)
+    self.notices = box
+    for neighbor in topology.inNeighbors(of: node.number) {
+      // Two letters: one of this round, one of the next.
+      inboxes[neighbor] = try actorSystem.mailbox(
+        named: box.address.forMail(of: neighbor).name, of: GossipLetter.self, capacity: 2)
+    }
+    let roundsDone = await node.roundsDone
+    return Place(address: box.address, roundsDone: roundsDone)
   }
 
-  /// Runs rounds with the nodes whose mailboxes these are.
-  distributed func run(rounds: Int, addresses: [MailboxAddress]) async throws -> [GossipReport] {
-    guard let inbox else { throw RuntimeError(.unknownTarget, "The run was not opened.") }
+  /// Runs rounds, from this one on, with the nodes that are at these places.
+  distributed func run(
+    rounds: Int, from start: Int, addresses: [MailboxAddress]
+  ) async throws -> [GossipReport] {
+    guard let notices else { throw RuntimeError(.unknownTarget, "The run was not opened.") }
+    let number = node.number
     let mail = try NeighborMailboxes(
-      of: node.number, among: addresses, in: topology, actorSystem)
-    let transport = MailboxTransport(inbox: inbox, mail: mail, deadline: node.deadline)
+      of: number, among: addresses.map { $0.forMail(of: number) }, in: topology, actorSystem)
+    let transport = MailboxTransport(inboxes: inboxes, mail: mail, deadline: node.deadline)
+    let thisRun = Promise<Void>()
+    lastRun = thisRun
+    defer { thisRun.settle(.success(())) }
+    async let heeded: Void = transport.heed(notices)
+    let result: Result<[GossipReport], any Error>
     do {
-      let reports = try await node.run(rounds: rounds, over: transport)
-      await transport.leave()
-      return reports
+      let reports = try await node.run(rounds: rounds, from: start, over: transport)
+      result = .success(reports)
     } catch {
-      await transport.leave()
-      throw error
+      result = .failure(error)
     }
+    notices.close()
+    await heeded
+    await transport.leave()
+    return try result.get()
   }
 
   /// The model after the last round that ended.
   distributed func model() async -> Tensor<Float> { await node.parameters }
+}
+
+extension MailboxAddress {
+  /// Where a node takes what one neighbor sends.
+  fileprivate func forMail(of sender: Int) -> MailboxAddress {
+    MailboxAddress(host: host, name: "\(name)-\(sender)")
+  }
 }

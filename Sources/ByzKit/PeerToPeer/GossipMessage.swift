@@ -15,20 +15,19 @@ public struct GossipMessage: Codable, Sendable {
   }
 }
 
-/// What a transport tells a node.
+/// What a transport tells a node about a neighbor.
 public enum GossipEvent: Sendable {
-  /// A neighbor sent something. The transport vouches for `from`, the node's number in the
-  /// topology.
-  case message(GossipMessage, from: Int)
-  /// A node has left, and nothing more will come from it. Comes after everything it sent.
-  case left(Int)
+  /// The neighbor sent something. The transport vouches that nobody else did.
+  case message(GossipMessage)
+  /// The neighbor has left, and nothing more will come from it. Comes after everything it sent.
+  case left
 }
 
 /// How one node reaches its neighbors: within a process, or over connections.
 ///
-/// One task receives at a time; sends may overlap, and messages to one node arrive in the order in
-/// which their sends began. What is in flight is bounded: a send waits while its receiver is
-/// behind.
+/// Sends may overlap, and messages to one node arrive in the order in which their sends began. What
+/// is in flight is bounded: a send waits while its receiver is behind with what this sender sent,
+/// whatever others send.
 public protocol GossipTransport: Sendable {
   /// Sends a message, and returns when the transport has taken it.
   ///
@@ -36,11 +35,12 @@ public protocol GossipTransport: Sendable {
   ///   arrive.
   func send(_ message: GossipMessage, to node: Int) async throws
 
-  /// The next event; waits for it. Nil when nothing more can come.
+  /// What comes next from a neighbor; waits for it. Called by one task at a time for each neighbor,
+  /// and not for one that is too far ahead: its messages stay where they are meanwhile.
   ///
   /// A call that is cancelled either throws `CancellationError` and takes nothing, or returns an
-  /// event. An event is returned once.
-  func next() async throws -> GossipEvent?
+  /// event. A message is returned once; that the neighbor has left, each time.
+  func next(from neighbor: Int) async throws -> GossipEvent
 
   /// Sends no more and reads no more; the neighbors are told. Calling it again does nothing.
   func close()

@@ -56,7 +56,7 @@ public struct DroppedVector: Hashable, Codable, Sendable {
     case duplicate
     /// Its round is over, or a newer vector of the sender had come before.
     case late
-    /// Its round is negative or too far ahead to be kept.
+    /// Its round is negative, or as many of the sender's vectors as are kept were there already.
     case tooFarAhead
   }
 

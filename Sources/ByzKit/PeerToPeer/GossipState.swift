@@ -4,8 +4,9 @@ public import ByzTensor
 /// goes in, directives come out.
 ///
 /// Each vector is used in a round that it belongs to, or dropped with a reason, or was there when a
-/// round ended without a quorum or a newer one came: nothing leaks into another round. Memory is bounded, whatever neighbors send: in step one vector for each neighbor
-/// and each of ``lookahead`` + 1 rounds, else one for each neighbor.
+/// round ended without a quorum or a newer one came: nothing leaks into another round. Memory is
+/// bounded, whatever neighbors send: in step ``lookahead`` + 1 vectors of each neighbor, else one.
+/// In step one that leads by more is to be left unread, see ``hasRoom(for:)``, and nothing is lost.
 public struct GossipState: Sendable {
   /// Something that happens to the node.
   public enum Event: Sendable {
@@ -27,8 +28,9 @@ public struct GossipState: Sendable {
     case proceed(record: GossipRecord, vectors: [Tensor<Float>])
   }
 
-  /// How many rounds ahead of its own a node in step keeps vectors for. Neighbors that hear each
-  /// other are at most one apart.
+  /// How many vectors of rounds to come a node in step keeps of each neighbor, beside the one of its
+  /// own round. Neighbors that hear each other are at most one round apart; one that does not hear
+  /// this node leads by as much as it is let.
   public static let lookahead = 4
 
   /// The node.
@@ -45,9 +47,12 @@ public struct GossipState: Sendable {
   private struct Neighbor: Sendable {
     /// In step: by round, none before the present one. Else only the latest.
     var vectors: [Int: Tensor<Float>] = [:]
-    /// Rounds whose vectors came too early to be kept, so that no one waits for them.
+    /// Rounds whose vectors came and could not be kept, so that no one waits for them.
     var missed: ClosedRange<Int>?
     var hasLeft = false
+
+    /// In step: whether another vector can be kept.
+    var hasRoom: Bool { vectors.count <= GossipState.lookahead }
 
     /// Remembers that the vector of a round will not be used.
     mutating func miss(_ round: Int) {
@@ -87,6 +92,18 @@ public struct GossipState: Sendable {
       return isCollecting ? proceed() : []
     }
   }
+
+  /// Whether there is room for another vector of a node. Where there is none, what the node sends is
+  /// to wait where it is until this one has ended a round: else it would be dropped.
+  ///
+  /// Nobody who is waited for is without room.
+  public func hasRoom(for sender: Int) -> Bool {
+    guard mode.isInStep, let neighbor = neighbors[sender] else { return true }
+    return neighbor.hasRoom
+  }
+
+  /// How many vectors it keeps.
+  package var vectorCount: Int { neighbors.values.reduce(0) { $0 + $1.vectors.count } }
 
   /// The nodes it hears, in ascending order.
   var neighborNumbers: [Int] { neighbors.keys.sorted() }
@@ -148,7 +165,7 @@ extension GossipState {
       return round < newest || round < self.round - staleness ? .late : nil
     }
     if round < self.round { return .late }
-    return round - self.round > Self.lookahead ? .tooFarAhead : nil
+    return neighbor.hasRoom ? nil : .tooFarAhead
   }
 }
 
@@ -172,7 +189,9 @@ extension GossipState {
   /// Whether a vector that the round may use can still come from a neighbor that has sent none.
   private func isAwaited(_ neighbor: Neighbor) -> Bool {
     if neighbor.hasLeft || neighbor.vectors.keys.contains(where: isUsable) { return false }
-    return mode.staleness != nil || neighbor.missed?.contains(round) != true
+    if mode.staleness != nil { return true }
+    // Vectors come in the order of their rounds: after one of a later round none of this one comes.
+    return neighbor.vectors.isEmpty && neighbor.missed?.contains(round) != true
   }
 
   private mutating func proceedIfComplete() -> [Directive] {

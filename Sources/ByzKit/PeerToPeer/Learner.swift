@@ -8,6 +8,8 @@ struct Learner: Sendable {
   let participant: Participant
   /// Who hears the node.
   let outNeighbors: [Int]
+  /// Whom it hears.
+  let inNeighbors: [Int]
   /// Of a Byzantine node: how many Byzantine nodes each of those hears.
   private let attackers: [Int: Int]
   /// The node with the data it steps on, if it takes local steps.
@@ -27,6 +29,7 @@ struct Learner: Sendable {
     self.number = number
     self.participant = participant
     outNeighbors = topology.outNeighbors(of: number)
+    inNeighbors = topology.inNeighbors(of: number)
     let accomplices = accomplices.union([number])
     attackers = Dictionary(
       uniqueKeysWithValues: outNeighbors.map {

@@ -9,7 +9,8 @@ enum GossipLetter: Codable, Sendable {
 
 /// One node's way to its neighbors over mailboxes. Who sent a letter is what the connection proved, so a node speaks for itself only.
 struct MailboxTransport: GossipTransport {
-  let inbox: Mailbox<GossipLetter>
+  /// For each neighbor that the node hears a mailbox of its own: one that is not read makes that neighbor wait, and no other.
+  let inboxes: [Int: Mailbox<GossipLetter>]
   let mail: NeighborMailboxes
   /// The longest that a neighbor may take to say that a letter is in its mailbox: one that never does must not hold a round.
   let deadline: Duration
@@ -21,23 +22,22 @@ struct MailboxTransport: GossipTransport {
     }
   }
 
-  func next() async throws -> GossipEvent? {
+  func next(from neighbor: Int) async throws -> GossipEvent {
+    guard let inbox = inboxes[neighbor] else { return .left }
     while let letter = await inbox.receive() {
-      switch (letter.value, mail.sender(of: letter)) {
-      case (.message(let message), let sender?): return .message(message, from: sender)
-      case (.left(nil), let sender?): return .left(sender)
-      // Only whoever started the nodes is none of them.
-      case (.left(let lost?), nil) where isNoNode(letter.sender) && isNode(lost):
-        return .left(lost)
-      default: continue
+      // Others may send to any mailbox whose name they guess.
+      guard letter.sender == mail.addresses[neighbor].host else { continue }
+      switch letter.value {
+      case .message(let message): return .message(message)
+      case .left: inbox.close()
       }
     }
     try Task.checkCancellation()
-    return nil
+    return .left
   }
 
   /// A neighbor that goes on, at its own pace, must not wait for room in a mailbox that nobody reads.
-  func close() { inbox.close() }
+  func close() { for inbox in inboxes.values { inbox.close() } }
 
   /// Tells the neighbors that nothing more comes.
   func leave() async {
@@ -46,7 +46,15 @@ struct MailboxTransport: GossipTransport {
     _ = try? await withDeadline(.seconds(5)) { await mail.broadcast(GossipLetter.left(nil)) }
   }
 
-  private func isNode(_ number: Int) -> Bool { mail.addresses.indices.contains(number) }
+  /// Takes in nothing more of the nodes that whoever started them has lost, until the mailbox for such news is closed. What they sent
+  /// before is there.
+  func heed(_ notices: Mailbox<GossipLetter>) async {
+    while let letter = await notices.receive() {
+      // Only whoever started the nodes is none of them.
+      guard case .left(let lost?) = letter.value, isNoNode(letter.sender) else { continue }
+      inboxes[lost]?.close()
+    }
+  }
 
   private func isNoNode(_ sender: UInt64) -> Bool {
     !mail.addresses.contains { $0.host == sender }

@@ -6,8 +6,8 @@ extension PeerToPeer {
   /// goes on when its mode says so.
   ///
   /// Time is virtual: the same key gives the same order, participants and bits, with any pool.
-  /// Messages from one node to another keep their order. When nothing is on its way and a node
-  /// still waits, its time is over.
+  /// Messages from one node to another keep their order, and wait while the sender is too far ahead.
+  /// When nothing can arrive and a node still waits, its time is over.
   ///
   /// - Parameters:
   ///   - rounds: how many each node does.
@@ -61,8 +61,7 @@ private struct VirtualRun {
       try Task.checkCancellation()
       if !idle.isEmpty {
         try await begin(idle.removeFirst())
-      } else if !onTheWay.isEmpty {
-        let next = takeNext()
+      } else if let next = takeNext() {
         try await handle(.received(next.message, from: next.from), of: next.to)
       } else if let waiting = peers.states.firstIndex(where: \.isCollecting) {
         try await handle(.deadline, of: waiting)
@@ -91,9 +90,13 @@ private struct VirtualRun {
     onTheWay += messages.map { Delivery(from: node, to: $0.to, message: $0.message) }
   }
 
-  /// The oldest message between two nodes that are drawn.
-  private mutating func takeNext() -> Delivery {
-    let drawn = onTheWay[order.integer(below: onTheWay.count)]
+  /// The oldest message between two nodes that are drawn; nil when no receiver has room for one.
+  private mutating func takeNext() -> Delivery? {
+    let ready = onTheWay.indices.filter { index in
+      peers.states[onTheWay[index].to].hasRoom(for: onTheWay[index].from)
+    }
+    guard !ready.isEmpty else { return nil }
+    let drawn = onTheWay[ready[order.integer(below: ready.count)]]
     let oldest = onTheWay.firstIndex { $0.from == drawn.from && $0.to == drawn.to }
     return onTheWay.remove(at: oldest ?? 0)
   }

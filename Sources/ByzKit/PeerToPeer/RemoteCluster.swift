@@ -76,7 +76,13 @@ extension ClusterBackend where Self == RemoteCluster {
 private final class RemoteNodes: Cluster {
   let system: ByzActorSystem
   let nodes: [GossipHost]
-  private let runs = Monitor(0)
+  private let progress = Monitor(Progress())
+
+  private struct Progress: Sendable {
+    var runs = 0
+    /// What was asked for so far: no node has done more, whatever it says.
+    var mostRounds = 0
+  }
 
   init(system: ByzActorSystem, nodes: [GossipHost]) {
     self.system = system
@@ -84,29 +90,34 @@ private final class RemoteNodes: Cluster {
   }
 
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>] {
-    let run = runs.withLock { runs in
-      runs += 1
-      return runs
+    let progress = progress.withLock { progress in
+      progress.runs += 1
+      return progress
     }
-    // A mailbox of each run its own: nothing of the last one can come into this one.
+    // Mailboxes of each run its own: nothing of the last one can come into this one.
     var addresses: [MailboxAddress] = []
     var lost: [Int: any Error] = [:]
-    for (number, opened) in await ask({ try await $0.open(run: run) }).enumerated() {
+    var roundsDone = 0
+    for (number, opened) in await ask({ try await $0.open(run: progress.runs) }).enumerated() {
       switch opened {
-      case .success(let address): addresses.append(address)
+      case .success(let place):
+        addresses.append(place.address)
+        roundsDone = max(roundsDone, min(place.roundsDone, progress.mostRounds))
       case .failure(let error):
         lost[number] = error
         addresses.append(MailboxAddress(host: 0, name: "lost"))
       }
     }
-    let places = addresses
+    let (places, start) = (addresses, roundsDone)
+    let (end, isTooFar) = start.addingReportingOverflow(max(0, rounds))
+    self.progress.withLock { $0.mostRounds = max($0.mostRounds, isTooFar ? Int.max : end) }
     for number in lost.keys { await announce(number, places) }
     let results = await withTaskGroup(of: (Int, Result<[GossipReport], any Error>).self) { group in
       for (number, node) in nodes.enumerated() where lost[number] == nil {
         group.addTask {
           do {
             // Not within the tuple: the optimizer of Swift 6.3 loses the number then.
-            let reports = try await node.run(rounds: rounds, addresses: places)
+            let reports = try await node.run(rounds: rounds, from: start, addresses: places)
             return (number, .success(reports))
           } catch {
             return (number, .failure(error))

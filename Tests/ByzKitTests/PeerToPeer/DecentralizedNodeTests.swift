@@ -2,7 +2,7 @@ import ByzKit
 import ByzRuntimeTestSupport
 import Testing
 
-@Suite("A node without a coordinator")
+@Suite("A node without a coordinator", .timeLimit(.minutes(2)))
 struct DecentralizedNodeTests {
   private func plan(
     _ topology: Topology, byzantine: Int, rule: any Aggregator, mode: GossipMode = .synchronous,
@@ -105,9 +105,9 @@ struct DecentralizedNodeTests {
     }
     async let reports = node.run(rounds: 2, over: network.transport(for: 0))
     // Node 1 reads; node 2 has room for one message only.
-    _ = try await network.transport(for: 1).next()
+    _ = try await network.transport(for: 1).next(from: 0)
     for sender in 1..<3 { try await sendUntilRead(zeros(1), from: sender, over: network) }
-    _ = try await network.transport(for: 1).next()
+    _ = try await network.transport(for: 1).next(from: 0)
     await clock.sleepers(1)
     clock.advance(by: .seconds(5))
     let both = try await reports
@@ -132,12 +132,13 @@ struct DecentralizedNodeTests {
 
   @Test("repeated messages are named in the report, and used once (ByzPy counts doubles)")
   func lateMessages() async throws {
-    let network = InProcessNetwork(try .complete(3), capacity: 9)
+    let network = InProcessNetwork(try .complete(3), capacity: 2)
     let node = try node(.synchronous, clock: ManualClock())
-    for (sender, rounds) in [(1, [0, 0, 1]), (2, [0, 1])] {
-      for round in rounds { try await network.transport(for: sender).send(zeros(round), to: 0) }
-    }
-    let reports = try await node.run(rounds: 2, over: network.transport(for: 0))
+    async let running = node.run(rounds: 2, over: network.transport(for: 0))
+    // Two are unread at most: when the last has been sent, the second has been taken in.
+    for round in [0, 0, 1, 2, 3] { try await network.transport(for: 1).send(zeros(round), to: 0) }
+    for round in [0, 1] { try await network.transport(for: 2).send(zeros(round), to: 0) }
+    let reports = try await running
     #expect(reports.map { $0.record.used.map(\.sender) } == [[1, 2], [1, 2]])
     #expect(reports.flatMap(\.dropped).map(\.reason) == [.duplicate])
   }
@@ -152,6 +153,97 @@ struct DecentralizedNodeTests {
     let report = try await reports[0]
     #expect(report.outcome == .moved)
     #expect(report.dropped.count == GossipReport.maxDropped)
+    #expect(await node.vectorCount == 0)
+    // Of rounds to come, all at once.
+    let ahead = InProcessNetwork(try .complete(3), capacity: 1000)
+    for round in 1...1000 { try await ahead.transport(for: 1).send(zeros(round), to: 0) }
+    async let next = node.run(rounds: 1, over: ahead.transport(for: 0))
+    // Were there no bound, they would all have been read by now.
+    for _ in 0..<1000 { await Task.yield() }
+    try await ahead.transport(for: 2).send(zeros(1), to: 0)
+    let nextReport = try await next[0]
+    #expect(nextReport.outcome == .moved)
+    #expect(nextReport.dropped.isEmpty)
+    #expect(await node.vectorCount <= GossipState.lookahead + 1)
+  }
+
+  @Test("hears all of a neighbor that waits for nobody, however slow another one is")
+  func unequalPace() async throws {
+    let topology = try Topology(nodes: 3, edges: [(0, 2), (1, 2)], directed: true)
+    let rounds = 12
+    let network = InProcessNetwork(topology, capacity: rounds)
+    for sender in 0..<2 {
+      let transport = network.transport(for: sender)
+      for round in 0..<rounds { try await transport.send(zeros(round), to: 2) }
+      transport.close()
+    }
+    let problem = try Peers()
+    let node = try DecentralizedNode(
+      2, problem.participants(honest: 3, rule: .mean)[2], in: topology,
+      parameters: problem.models(1)[0], clock: ManualClock())
+    let reports = try await node.run(rounds: rounds, over: network.transport(for: 2))
+    let heard = reports.map { $0.record.used.map(\.sender) }
+    #expect(heard == Array(repeating: [0, 1], count: rounds))
+    #expect(reports.allSatisfy { $0.dropped.isEmpty })
+  }
+
+  @Test("a neighbor that is too far ahead waits, and loses nothing")
+  func leaderWaits() async throws {
+    let topology = try Topology(nodes: 3, edges: [(0, 2), (1, 2)], directed: true)
+    let (problem, clock, rounds) = (try Peers(), ManualClock(), 12)
+    let participants = try problem.participants(honest: 3, rule: .mean)
+    func node(_ number: Int) throws -> DecentralizedNode {
+      try DecentralizedNode(
+        number, participants[number], in: topology, parameters: problem.models(1)[0], clock: clock)
+    }
+    let network = InProcessNetwork(topology)
+    let (leader, listener) = (try node(0), try node(2))
+    async let leading = leader.run(rounds: rounds, over: network.transport(for: 0))
+    async let listening = listener.run(rounds: rounds, over: network.transport(for: 2))
+    // Kept, and two unread.
+    let lead = GossipState.lookahead + 1 + 2
+    while await leader.roundsDone < lead {
+      try Task.checkCancellation()
+      await Task.yield()
+    }
+    // Did it not wait, it would be done by now.
+    for _ in 0..<1000 { await Task.yield() }
+    #expect(await leader.roundsDone == lead)
+    for round in 0..<rounds { try await network.transport(for: 1).send(zeros(round), to: 2) }
+    let sent = try await leading
+    #expect(sent.allSatisfy { $0.undelivered.isEmpty })
+    let reports = try await listening
+    let heard = reports.map { $0.record.used.map(\.sender) }
+    #expect(heard == Array(repeating: [0, 1], count: rounds))
+  }
+
+  @Test("begins where the others are, and not with a round that is over")
+  func beginsLater() async throws {
+    let node = try node(.synchronous, clock: ManualClock())
+    let before = await node.parameters
+    for (start, count) in [(5, 0), (7, 2)] {
+      let network = InProcessNetwork(try .complete(3))
+      for sender in 1..<3 {
+        for round in start..<start + count {
+          try await network.transport(for: sender).send(zeros(round), to: 0)
+        }
+      }
+      let reports = try await node.run(
+        rounds: count, from: start, over: network.transport(for: 0))
+      #expect(reports.map(\.record.round) == Array(start..<start + count))
+      #expect(reports.allSatisfy { $0.outcome == .moved })
+      #expect(await node.roundsDone == start + count)
+      // The model stays what it was until the node takes part.
+      let after = await node.parameters
+      #expect(after.hasSameBits(as: before) == (count == 0))
+    }
+    for start in [8, -1, Int.max] {
+      let error = await #expect(throws: RuntimeError.self) {
+        try await node.run(
+          rounds: 1, from: start, over: InProcessNetwork(.complete(3)).transport(for: 0))
+      }
+      #expect(error?.code == .invalidConfiguration)
+    }
   }
 
   @Test("cancelling the caller ends a node that waits, and it can run again")
@@ -197,7 +289,7 @@ struct DecentralizedNodeTests {
   private struct Broken: GossipTransport {
     struct Cut: Error {}
     func send(_ message: GossipMessage, to node: Int) async throws { throw Cut() }
-    func next() async throws -> GossipEvent? { throw Cut() }
+    func next(from neighbor: Int) async throws -> GossipEvent { throw Cut() }
     func close() {}
   }
 

@@ -90,6 +90,33 @@ struct RemoteClusterTests {
     #expect(isSame)
   }
 
+  @Test("loses nothing of nodes that wait for nobody, however far ahead they are")
+  func leaders() async throws {
+    let peers = try Peers()
+    let participants = try peers.honest(3).map {
+      try Participant(
+        ParticipantSpecification(.honest($0), aggregator: "mean", optimizer: peers.optimizer))
+    }
+    let plan = ClusterPlan(
+      participants,
+      topology: try Topology(nodes: 3, edges: [(0, 2), (1, 2)], directed: true),
+      models: peers.models(3), deadline: .seconds(600))
+    let rounds = 20
+    var expected = try PeerToPeer(participants, topology: plan.topology, models: plan.models)
+    for _ in 0..<rounds { try await expected.round() }
+    let inOneProcess = expected.models
+    try await withCluster(plan, on: backend) { (cluster) async throws -> Void in
+      for (node, result) in try await cluster.run(rounds: rounds).enumerated() {
+        let used = try result.get().map { $0.record.used.map(\.sender) }
+        let heard: [Int] = node == 2 ? [0, 1] : []
+        #expect(used == Array(repeating: heard, count: rounds))
+      }
+      let models = try await cluster.models().compactMap(\.self)
+      let isSame = sameBits(models, inOneProcess)
+      #expect(isSame)
+    }
+  }
+
   @Test("refuses nodes on threads, which would share one address, and models of two shapes")
   func impossiblePlaces() async throws {
     let error = await #expect(throws: RuntimeError.self) {

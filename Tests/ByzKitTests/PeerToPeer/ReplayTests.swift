@@ -25,6 +25,23 @@ struct ReplayTests {
     }
   }
 
+  @Test("in step, nothing is lost of nodes that wait for nobody, whatever the order")
+  func leaders() async throws {
+    let problem = try Peers()
+    let start = try PeerToPeer(
+      problem.participants(honest: 3, rule: .mean),
+      topology: Topology(nodes: 3, edges: [(0, 2), (1, 2)], directed: true),
+      models: problem.models(3))
+    var expected = start
+    for _ in 0..<20 { try await expected.round() }
+    for seed in 0..<4 {
+      var actual = start
+      let reports = try await actual.run(rounds: 20, arrivals: RandomKey(UInt64(seed)))
+      #expect(reports.allSatisfy { $0.dropped.isEmpty })
+      #expect(sameBits(actual.models, expected.models))
+    }
+  }
+
   @Test(
     "asynchronous nodes go on with a quorum that is fresh enough; the order decides who is in it")
   func asynchronous() async throws {
