@@ -130,7 +130,10 @@ struct WorkerCommandTests {
           }
         }
         // In the middle: each has had many answers, and waits for the next.
-        while pool.statistics.reduce(0, { $0 + $1.completed }) < 40 { await Task.yield() }
+        while pool.statistics.reduce(0, { $0 + $1.completed }) < 40, pool.workerCount() > 0 {
+          try Task.checkCancellation()
+          await Task.yield()
+        }
         host.process.terminate()
         return try await group.reduce(0, +)
       }
@@ -221,7 +224,7 @@ struct WorkerCommandTests {
     let backend = try #require(BackendSpecification.list(host.status.listening).first)
       .backend(BackendOptions())
     let worker = WorkerConfiguration(backend: backend, restarts: .never)
-    let liveness = Liveness(interval: .milliseconds(50), timeout: .seconds(1))
+    let liveness = Liveness(interval: .milliseconds(50), timeout: .seconds(4))
     try await withActorPool(worker, registry: .byzKit, liveness: liveness) { pool in
       let median = try await Median().aggregate(vectors, on: pool, chunkSize: 256)
       #expect(try median == Median().aggregate(vectors))

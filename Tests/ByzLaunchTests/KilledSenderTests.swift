@@ -12,7 +12,7 @@ struct KilledSenderTests {
     "is lost, and nothing else: over UCX others read from its memory",
     .enabled(if: UCX.isAvailable))
   func killed() async throws {
-    let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(1))
+    let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(4))
     let registry = Registry(actors: [SpringHost.self, Spring.self])
     try await withActorSystem(registry, liveness: liveness) { (system) async throws -> Void in
       for _ in 0..<8 {

@@ -9,7 +9,7 @@ import Testing
 @Suite("A worker that is stopped, replaced and continued", .timeLimit(.minutes(3)))
 struct StoppedWorkerTests {
   private static let registry = Registry(actors: [Host.self], subtasks: [Which.self])
-  private static let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(1))
+  private static let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(4))
   private static let patient = Liveness(interval: .seconds(1), timeout: .seconds(60))
 
   @Test("over TCP, its late answer does not count for who came after")
@@ -30,9 +30,11 @@ struct StoppedWorkerTests {
         async let results = pool.run([Which(stopping: stopped, gate: gate.path)])
         var events = network.events.makeAsyncIterator()
         // The heartbeat gives the first up; the second has the same call, under the same number.
-        repeat {} while await events.next() != .called(life: 1)
+        while let event = await events.next(), event != .called(life: 1) {}
+        try Task.checkCancellation()
         #expect(kill(stopped, SIGCONT) == 0)
-        repeat {} while await events.next() != .answeredLate
+        while let event = await events.next(), event != .answeredLate {}
+        try Task.checkCancellation()
         gate.open()
         let (answer, expected) = (try await results, try await second.identifier())
         #expect(answer == [expected])
@@ -113,7 +115,7 @@ enum StoppableWorker: TestWorkerProgram {
   }
 }
 
-/// A pipe with a name: whoever reads a byte of it waits until the test has written one.
+/// A pipe with a name: whoever reads a byte of it waits until the test has opened it.
 private final class Gateway: Sendable {
   let path = FileManager.default.temporaryDirectory.appending(path: "byzkit-\(UUID())").path
   private let descriptor: Int32
@@ -125,7 +127,8 @@ private final class Gateway: Sendable {
     try #require(descriptor >= 0)
   }
 
-  func open() { _ = write(descriptor, "x", 1) }
+  /// For whoever comes: a busy machine may have lost, and replaced, more workers than the test has in mind.
+  func open() { _ = write(descriptor, String(repeating: "x", count: 64), 64) }
 
   func remove() {
     close(descriptor)

@@ -7,7 +7,7 @@ import CoreMetrics
 import MetricsTestKit
 import Testing
 
-@Suite("Metrics of a worker server")
+@Suite("Metrics of a worker server", .timeLimit(.minutes(3)))
 struct WorkerMetricsTests {
   @Test("a server tells its observer what happens at it")
   func served() async throws {

@@ -63,15 +63,24 @@ package final class ManualClock: Clock {
     for continuation in awake { continuation.resume() }
   }
 
-  /// Returns when so many tasks sleep.
+  /// Returns when so many tasks sleep, or its own is cancelled.
   package func sleepers(_ count: Int) async {
-    await withCheckedContinuation { continuation in
-      let isReady = state.withLock { state in
-        if state.sleepers.count >= count { return true }
-        state.watchers.append((count, continuation))
-        return false
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let isReady = state.withLock { state in
+          if state.sleepers.count >= count || Task.isCancelled { return true }
+          state.watchers.append((count, continuation))
+          return false
+        }
+        if isReady { continuation.resume() }
       }
-      if isReady { continuation.resume() }
+    } onCancel: {
+      // Tests have one task that watches.
+      let watchers = state.withLock { state in
+        defer { state.watchers = [] }
+        return state.watchers
+      }
+      for watcher in watchers { watcher.continuation.resume() }
     }
   }
 }

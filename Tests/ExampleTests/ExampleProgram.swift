@@ -1,3 +1,4 @@
+import ByzRuntime
 import Foundation
 
 /// One of the example programs, run as a user would.
@@ -59,14 +60,21 @@ struct ExampleProgram {
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: files[0])
     process.standardError = try FileHandle(forWritingTo: files[1])
-    try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
-      process.terminationHandler = { _ in done.resume() }
-      do {
-        try process.run()
-      } catch {
-        process.terminationHandler = nil
-        done.resume(throwing: error)
+    let isBegun = Monitor(false)
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
+        process.terminationHandler = { _ in done.resume() }
+        do {
+          try process.run()
+          isBegun.withLock { $0 = true }
+          if Task.isCancelled { process.terminate() }
+        } catch {
+          process.terminationHandler = nil
+          done.resume(throwing: error)
+        }
       }
+    } onCancel: {
+      if isBegun.withLock({ $0 }) { process.terminate() }
     }
     let texts = try files.map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
     return Run(status: process.terminationStatus, output: texts[0], errors: texts[1])

@@ -33,7 +33,7 @@ enum TrainingProgram: TestWorkerProgram {
   }
 }
 
-@Suite("Training that is killed")
+@Suite("Training that is killed", .timeLimit(.minutes(3)))
 struct KilledTrainingTests {
   @Test("goes on from its last checkpoint bit for bit, whenever it was killed")
   func killed() async throws {
@@ -47,6 +47,7 @@ struct KilledTrainingTests {
     for goal in [1, 20, 57] {
       let link = try await ProcessBackend(running: TrainingProgram.self).openLink(named: path)
       while reached < goal {
+        try Task.checkCancellation()
         if let saved = try? Checkpoint(contentsOf: path) { reached = saved.roundsDone }
         await Task.yield()
       }

@@ -160,8 +160,10 @@ struct NodeApplicationTests {
         nodes: [GraphNode("step", rule, inputs: ["vectors": .input("what the nodes sent")])],
         outputs: ["step"])
       let pooled: Tensor<Float> = try await withActorPool(.threads(2)) { pool in
-        try await GraphScheduler(pool: pool).run(graph, ["what the nodes sent": vectors])
-          .value(of: "step")
+        let result: Tensor<Float> = try await GraphScheduler(pool: pool, chunkSize: 64)
+          .run(graph, ["what the nodes sent": vectors]).value(of: "step")
+        #expect(pool.statistics.reduce(0) { $0 + $1.completed } > 0)
+        return result
       }
       #expect(try pooled.hasSameBits(as: rule.aggregate(vectors)))
     }

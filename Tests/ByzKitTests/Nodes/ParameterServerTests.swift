@@ -1,7 +1,7 @@
 import ByzKit
 import Testing
 
-@Suite("Parameter server")
+@Suite("Parameter server", .timeLimit(.minutes(3)))
 struct ParameterServerTests {
   @Test("learns with a median although two of nine lie, and does not with the mean")
   func learnsUnderAttack() async throws {
