@@ -108,7 +108,7 @@ struct Tally {
   private(set) var rounds = 0
   /// Those in which the node moved to an aggregate.
   private(set) var moves = 0
-  /// Why nodes are lost: their models are those of the last time they were heard of.
+  /// Why nodes are lost now: their models are those of the last time they were heard of.
   private(set) var lost: [Int: String] = [:]
   var wasStopped = false
 
@@ -117,6 +117,8 @@ struct Tally {
   mutating func add(_ reports: [GossipReport]) {
     for report in reports {
       last[report.record.node] = report
+      // It is back.
+      lost[report.record.node] = nil
       guard !report.isByzantine else { continue }
       rounds += 1
       if report.outcome == .moved { moves += 1 }

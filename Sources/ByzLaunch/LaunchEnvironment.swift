@@ -10,7 +10,7 @@ public import ByzTCP
 /// | flags | `rank`, `size`, `localRank` | `rendezvous` |
 /// | torchrun and its like | `RANK`, `WORLD_SIZE`, `LOCAL_RANK` | `MASTER_ADDR`, `MASTER_PORT` |
 /// | `mpirun` (Open MPI) | `OMPI_COMM_WORLD_RANK`, `…_SIZE`, `…_LOCAL_RANK`; `PMIX_RANK` for the rank alone | `MASTER_ADDR`, or this machine if all processes are on it |
-/// | Slurm | `SLURM_PROCID`, `SLURM_NTASKS`, `SLURM_LOCALID` | the first host of `SLURM_JOB_NODELIST` |
+/// | Slurm | `SLURM_PROCID`, `SLURM_NTASKS`, `SLURM_LOCALID` | the first host of `SLURM_STEP_NODELIST`, else of `SLURM_JOB_NODELIST` |
 /// | a Kubernetes StatefulSet | the number at the end of the host name, `BYZKIT_SIZE` | `name-0.$BYZKIT_SERVICE` |
 ///
 /// The port is `MASTER_PORT` where a source has none of its own, else ``defaultPort``.

@@ -68,9 +68,11 @@ struct LaunchVariables {
     case .mpi:
       return try number("OMPI_COMM_WORLD_LOCAL_SIZE") == size ? "127.0.0.1" : nil
     case .slurm:
-      return try text("SLURM_JOB_NODELIST").map { list throws(RuntimeError) in
-        try Self.firstHost(of: list)
+      // A step may have some of the job's nodes only.
+      for name in ["SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST"] {
+        if let list = text(name) { return try Self.firstHost(of: list, in: name) }
       }
+      return nil
     case .statefulSet:
       guard let name = statefulSet?.name else { return nil }
       return text("BYZKIT_SERVICE").map { "\(name)-0.\($0)" }
@@ -81,7 +83,7 @@ struct LaunchVariables {
   /// The first host of a list as Slurm writes it: `node[003-007,9],gpu1` begins with `node003`.
   ///
   /// - Throws: ``RuntimeError/Code/invalidConfiguration`` for brackets that do not match or hold no number.
-  static func firstHost(of list: String) throws(RuntimeError) -> String {
+  static func firstHost(of list: String, in variable: String) throws(RuntimeError) -> String {
     var name = ""
     var rest = list[...]
     while let next = rest.popFirst(), next != "," {
@@ -93,12 +95,12 @@ struct LaunchVariables {
       rest = rest.dropFirst(digits.count)
       guard !digits.isEmpty, let end = rest.firstIndex(of: "]"),
         rest[..<end].allSatisfy({ ("0"..."9").contains($0) || $0 == "-" || $0 == "," })
-      else { throw refusal("SLURM_JOB_NODELIST", list, "a list such as node[001-004,7],gpu1") }
+      else { throw refusal(variable, list, "a list such as node[001-004,7],gpu1") }
       name += digits
       rest = rest[rest.index(after: end)...]
     }
     guard !name.isEmpty else {
-      throw refusal("SLURM_JOB_NODELIST", list, "a list such as node[001-004,7],gpu1")
+      throw refusal(variable, list, "a list such as node[001-004,7],gpu1")
     }
     return name
   }

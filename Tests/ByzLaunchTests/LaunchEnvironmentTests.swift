@@ -56,6 +56,12 @@ struct LaunchEnvironmentTests {
       variables: ["SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_JOB_NODELIST": "gpu1"],
       source: .slurm, rank: 0, size: 2, rendezvous: "gpu1:29000"),
     Case(
+      title: "srun on some nodes of a job",
+      variables: [
+        "SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_JOB_NODELIST": "node[1-4]",
+        "SLURM_STEP_NODELIST": "node[2-3]",
+      ], source: .slurm, rank: 0, size: 2, rendezvous: "node2:29000"),
+    Case(
       title: "srun with numbers in the middle",
       variables: [
         "SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_JOB_NODELIST": "r[1-2]n[05,7]x,q",

@@ -16,6 +16,8 @@ public distributed actor GossipHost: RemoteActor {
     let mode: GossipMode
     let accomplices: Set<Int>
     let deadline: Duration
+    /// The process that started the nodes.
+    let starter: UInt64
   }
 
   /// What a node says before a run.
@@ -27,6 +29,7 @@ public distributed actor GossipHost: RemoteActor {
 
   private let node: DecentralizedNode
   private let topology: Topology
+  private let starter: UInt64
   private var notices: Mailbox<GossipLetter>?
   /// By sender.
   private var inboxes: [Int: Mailbox<GossipLetter>] = [:]
@@ -38,6 +41,7 @@ public distributed actor GossipHost: RemoteActor {
   /// - Throws: as ``DecentralizedNode``'s initializer.
   public init(_ arguments: Arguments, actorSystem: ByzActorSystem) throws {
     topology = arguments.topology
+    starter = arguments.starter
     node = try DecentralizedNode(
       arguments.number, Participant(arguments.participant), in: arguments.topology,
       parameters: arguments.model, mode: arguments.mode, accomplices: arguments.accomplices,
@@ -72,7 +76,8 @@ public distributed actor GossipHost: RemoteActor {
     let number = node.number
     let mail = try NeighborMailboxes(
       of: number, among: addresses.map { $0.forMail(of: number) }, in: topology, actorSystem)
-    let transport = MailboxTransport(inboxes: inboxes, mail: mail, deadline: node.deadline)
+    let transport = MailboxTransport(
+      inboxes: inboxes, mail: mail, deadline: node.deadline, starter: starter)
     let thisRun = Promise<Void>()
     lastRun = thisRun
     defer { thisRun.settle(.success(())) }

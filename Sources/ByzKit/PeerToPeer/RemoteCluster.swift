@@ -41,7 +41,7 @@ public struct RemoteCluster: ClusterBackend {
           let arguments = GossipHost.Arguments(
             number: number, participant: specification, topology: plan.topology,
             model: plan.models[number], mode: plan.mode, accomplices: plan.byzantine,
-            deadline: plan.deadline)
+            deadline: plan.deadline, starter: system.host)
           let backend = backends[number % backends.count]
           group.addTask { (number, try await spawn(arguments, on: backend, in: system)) }
         }
@@ -49,7 +49,7 @@ public struct RemoteCluster: ClusterBackend {
         for try await (number, node) in group { nodes[number] = node }
         return (0..<n).compactMap { nodes[$0] }
       }
-      return RemoteNodes(system: system, nodes: nodes)
+      return RemoteNodes(system: system, nodes: nodes, deadline: plan.deadline)
     } catch {
       await system.stop()
       throw error
@@ -76,6 +76,8 @@ extension ClusterBackend where Self == RemoteCluster {
 private final class RemoteNodes: Cluster {
   let system: ByzActorSystem
   let nodes: [GossipHost]
+  /// How long a node that still ends its last run is waited for.
+  private let deadline: Duration
   private let progress = Monitor(Progress())
 
   private struct Progress: Sendable {
@@ -84,9 +86,10 @@ private final class RemoteNodes: Cluster {
     var mostRounds = 0
   }
 
-  init(system: ByzActorSystem, nodes: [GossipHost]) {
+  init(system: ByzActorSystem, nodes: [GossipHost], deadline: Duration) {
     self.system = system
     self.nodes = nodes
+    self.deadline = deadline
   }
 
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>] {
@@ -98,7 +101,16 @@ private final class RemoteNodes: Cluster {
     var addresses: [MailboxAddress] = []
     var lost: [Int: any Error] = [:]
     var roundsDone = 0
-    for (number, opened) in await ask({ try await $0.open(run: progress.runs) }).enumerated() {
+    let deadline = deadline
+    let opened = await ask { node in
+      let place = try await withDeadline(deadline) { try await node.open(run: progress.runs) }
+      // In another's name it would get that one's mail.
+      guard place.address.host == node.id.host else {
+        throw RuntimeError(.authenticationFailed, "The node names a mailbox that is not its own.")
+      }
+      return place
+    }
+    for (number, opened) in opened.enumerated() {
       switch opened {
       case .success(let place):
         addresses.append(place.address)

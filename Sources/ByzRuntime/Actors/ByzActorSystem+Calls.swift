@@ -22,7 +22,11 @@ extension ByzActorSystem {
   where Act: DistributedActor, Act.ID == ByzActorID {
     // Drawn at random: who was not given the number cannot name the actor.
     let number = UInt64.random(in: 1 ... .max)
-    let executor = ThreadExecutor(name: "\(actorType)", processor: Self.processor)
+    let processor = Self.processor?.withLock { processor in
+      defer { processor = nil }
+      return processor
+    }
+    let executor = ThreadExecutor(name: "\(actorType)", processor: processor ?? nil)
     state.withLock { $0.actors[number] = Entry(executor: executor) }
     return ByzActorID(host: host, number: number)
   }

@@ -79,8 +79,8 @@ public final class ByzActorSystem: DistributedActorSystem {
     state = Monitor(State(router: RouterState(host: host)))
   }
 
-  /// Where the thread of an actor that is being made is kept.
-  @TaskLocal static var processor: Int?
+  /// Where the thread of the actor that is being made is kept, not those of actors that it makes.
+  @TaskLocal static var processor: Monitor<Int?>?
 
   /// Makes an actor where `backend` says.
   ///
@@ -103,7 +103,7 @@ public final class ByzActorSystem: DistributedActorSystem {
   ) async throws -> A {
     if let threads = backend as? ThreadBackend {
       let processor = try threads.nextProcessor(for: "\(type)")
-      let actor = try await Self.$processor.withValue(processor) {
+      let actor = try await Self.$processor.withValue(Monitor(processor)) {
         try await A(arguments, actorSystem: self)
       }
       try executor(of: actor.id).start()

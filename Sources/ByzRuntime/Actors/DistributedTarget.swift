@@ -29,13 +29,18 @@ package struct DistributedTarget: Hashable, Sendable {
     let member = rest.prefix { $0 != "(" && $0 != "<" && $0 != "." && $0 != " " }
     guard !member.isEmpty else { return nil }
     rest = rest.dropFirst(member.count)
-    if rest.removePrefix("<") {
+    if rest.first == "<" {
+      guard let (clause, signature) = Self.bracketed(rest) else { return nil }
       // One word each, up to the first that says something about them: `each` and `let` are for what are no types.
-      var words = rest.prefix { $0 != ">" }.split(separator: " ")[...]
+      var words = clause.split(separator: " ")[...]
       if let end = words.firstIndex(of: "where") { words = words[..<end] }
       let names = words.map { $0.last == "," ? $0.dropLast() : $0 }
       guard !names.isEmpty, words.dropLast().allSatisfy({ $0.last == "," }),
         names.allSatisfy({ !$0.isEmpty && $0.allSatisfy { $0.isLetter || $0.isNumber } })
+      else { return nil }
+      // What stands in a class's brackets the runtime takes from the object, and the next type in its place.
+      guard let (parameters, _) = Self.bracketed(signature),
+        names.count == 1 || Self.namesOnlySwiftsGenericTypes(parameters)
       else { return nil }
       parameterCount = names.count
     } else {
@@ -51,6 +56,38 @@ package struct DistributedTarget: Hashable, Sendable {
   package func accepts(_ substitutions: [String]) -> Bool {
     substitutions.count == ownArguments.count + parameterCount
       && substitutions.starts(with: ownArguments)
+  }
+
+  /// What lies between the bracket that a text begins with and the one that closes it, and what follows; nil when there is none.
+  private static func bracketed(_ text: Substring) -> (inside: Substring, rest: Substring)? {
+    var depth = 0
+    var last: Character?
+    for index in text.indices {
+      let character = text[index]
+      defer { last = character }
+      switch character {
+      case "<", "(", "[": depth += 1
+      // The second half of an arrow closes nothing.
+      case ">" where last == "-": break
+      case ">", ")", "]": depth -= 1
+      default: break
+      }
+      if depth == 0 {
+        guard index != text.startIndex else { return nil }
+        return (text[text.index(after: text.startIndex)..<index], text[text.index(after: index)...])
+      }
+    }
+    return nil
+  }
+
+  /// Whether all types in a list that have generic arguments are Swift's own, of which none is a class that could travel.
+  private static func namesOnlySwiftsGenericTypes(_ list: Substring) -> Bool {
+    list.split(separator: "<", omittingEmptySubsequences: false).dropLast().allSatisfy { before in
+      let name = before.reversed().prefix {
+        $0.isLetter || $0.isNumber || $0 == "." || $0 == "_"
+      }
+      return String(name.reversed()).hasPrefix("Swift.")
+    }
   }
 
   /// A type's name without its generic arguments, and these: `M.Box<Swift.Int>` is `M.Box` and `Swift.Int`. Nil when brackets do not

@@ -18,7 +18,7 @@ public import Distributed
 ///
 /// It runs on a thread of its own, wherever it lives, so its methods may block without harm to anyone else.
 ///
-/// The actor may be generic, with each type that it is used with in the registry, or its methods may, not both. A method that a
+/// The actor may be generic, with each type that it is used with in the registry, or its methods may, not both. A method with several generic parameters takes them alone or in Swift's own types, such as arrays. A method that a
 /// protocol's extension declares, or an extension for some generic arguments only, can be called on a thread of the same process only: no
 /// other process can tell by its name that it is the actor's.
 public protocol RemoteActor: DistributedActor, VersionedOnWire

@@ -231,8 +231,8 @@ struct TargetTests {
       "$s15ByzRuntimeTests7PostmanC8receivedySaySSGSiYaKFTE",
     ],
     "ByzKit.GossipHost": [
-      "$s6ByzKit10GossipHostC3run6rounds9addressesSayAA0C6ReportVGSi_Say0A7Runtime14MailboxAddressVGtYaKFTE",
-      "$s6ByzKit10GossipHostC4open3run0A7Runtime14MailboxAddressVSi_tYaKFTE",
+      "$s6ByzKit10GossipHostC3run6rounds4from9addressesSayAA0C6ReportVGSi_SiSay0A7Runtime14MailboxAddressVGtYaKFTE",
+      "$s6ByzKit10GossipHostC4open3runAC5PlaceVSi_tYaKFTE",
       "$s6ByzKit10GossipHostC5model0A6Tensor0F0VySfGyYaKFTE",
     ],
     "ByzRuntimeTests.Ledger": [

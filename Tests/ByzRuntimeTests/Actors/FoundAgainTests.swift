@@ -6,10 +6,12 @@ import Testing
 @Suite("A worker that is found again", .timeLimit(.minutes(3)))
 struct FoundAgainTests {
   private static let registry = Registry(actors: [Ledger.self])
+  /// No connection ends but those that the tests end.
+  private static let patience = Liveness(interval: .seconds(1), timeout: .seconds(600))
 
   @Test("is brought together with others though it asks before its client has taken note of it")
   func early() async throws {
-    let system = ByzActorSystem(registry: Self.registry)
+    let system = ByzActorSystem(registry: Self.registry, liveness: Self.patience)
     let otherHost = Monitor<UInt64>(0)
     let questions = Monitor<[Task<WireValue, any Error>]>([])
     let backend = ScriptedBackend { service, peer in
@@ -55,7 +57,7 @@ struct FoundAgainTests {
     "is brought together with others once it is back, though its connection broke when they asked for it"
   )
   func awayMeanwhile() async throws {
-    let system = ByzActorSystem(registry: Self.registry)
+    let system = ByzActorSystem(registry: Self.registry, liveness: Self.patience)
     let otherHost = Monitor<UInt64>(0)
     let answers = Monitor<[WireValue]>([])
     let asking = ScriptedBackend { service, peer in
@@ -104,9 +106,8 @@ struct FoundAgainTests {
 
   @Test("is not told goodbye when who looks for it gives up: the next one finds it")
   func hasty() async throws {
-    // Longer than the test may take: who gives up holds up nobody.
-    let liveness = Liveness(interval: .seconds(1), timeout: .seconds(600))
-    let system = ByzActorSystem(registry: Self.registry, liveness: liveness)
+    // Who gives up holds up nobody, for as long as that.
+    let system = ByzActorSystem(registry: Self.registry, liveness: Self.patience)
     let (arrived, attempts) = (Signal(), Monitor(0))
     let end = Promise<RuntimeError>()
     let backend = ScriptedBackend { service, peer in
