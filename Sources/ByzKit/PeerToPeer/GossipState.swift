@@ -5,7 +5,7 @@ public import ByzTensor
 ///
 /// Each vector is used in a round that it belongs to, or dropped with a reason, or was there when a
 /// round ended without a quorum or a newer one came: nothing leaks into another round. Memory is
-/// bounded, whatever neighbors send: in step ``lookahead`` + 1 vectors of each neighbor, else one.
+/// bounded here, whatever neighbors send: in step ``lookahead`` + 1 vectors of each neighbor, else one.
 /// In step one that leads by more is to be left unread, see ``hasRoom(for:)``, and nothing is lost.
 public struct GossipState: Sendable {
   /// Something that happens to the node.
