@@ -152,18 +152,16 @@ extension ActorPool {
   }
 
   private func lose(_ assignment: PoolState.Assignment) {
-    carryOut(
-      dispatcher.withLock {
-        $0.handle(.workerLost(assignment.worker, epoch: assignment.epoch))
-      })
+    lose(assignment.worker, epoch: assignment.epoch)
+  }
+
+  private func lose(_ worker: Int, epoch: UInt32) {
+    carryOut(dispatcher.withLock { $0.handle(.workerLost(worker, epoch: epoch)) })
   }
 
   /// Takes note when a worker is lost, also one that has nothing to do: work must not be what finds that out.
   func watch(_ worker: any Worker, at index: Int, epoch: UInt32) {
-    worker.whenLost { [weak self] in
-      guard let self else { return }
-      carryOut(dispatcher.withLock { $0.handle(.workerEnded(index, epoch: epoch)) })
-    }
+    worker.whenLost { [weak self] in self?.lose(index, epoch: epoch) }
   }
 }
 

@@ -80,16 +80,12 @@ package final class RemoteWorker: Worker {
       _ = try await CallDeadline.$current.withValue(.now + system.liveness.timeout) {
         try await system.call(peer, .subtask(.null))
       }
-    } catch let error as RuntimeError where error.code == .malformedMessage {
-      return
-    } catch {
+    } catch let error as RuntimeError where error.code == .deadlineExceeded {
       peer.link.close(
         RuntimeError(
           .workerLost,
           "\(name) did not end an overdue subtask within \(system.liveness.timeout)."))
-    }
-    // Before that the pool would take it for one that lives.
-    _ = await peer.waitUntilEnded()
+    } catch {}
   }
 
   package func whenLost(_ body: @escaping @Sendable () -> Void) {
