@@ -58,6 +58,7 @@ final class PoolShell {
       connect(route) { [unowned self] result in
         if case .success(let end) = result {
           ends[index] = end
+          watch(end, at: index, epoch: 0)
         } else {
           carryOut(state.handle(.workerLost(index, epoch: 0)))
         }
@@ -280,8 +281,15 @@ extension PoolShell {
         guard case .success(let end) = result else { return replace(index) }
         ends[index] = end
         carryOut(state.handle(.workerReplaced(index, epoch: epoch)))
+        watch(end, at: index, epoch: epoch)
       }
     }
+  }
+
+  private func watch(_ end: Endpoint, at index: Int, epoch: UInt32) {
+    let tell = { [unowned self] in carryOut(state.handle(.workerEnded(index, epoch: epoch))) }
+    end.whenEnded = { _ in tell() }
+    if end.hasEnded { tell() }
   }
 
   private func giveUp(_ index: Int) {

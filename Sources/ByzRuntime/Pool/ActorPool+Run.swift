@@ -12,8 +12,11 @@ extension ActorPool {
     _ subtasks: [S], operands: Operands = Operands(), options: SubtaskOptions = SubtaskOptions()
   ) async throws -> [S.Output] {
     guard !subtasks.isEmpty else { return [] }
-    let (call, lanes) = dispatcher.withLock { $0.open(count: subtasks.count, options: options) }
+    let (call, lanes, wakes) = dispatcher.withLock {
+      $0.open(count: subtasks.count, options: options)
+    }
     defer { dispatcher.withLock { $0.close(call) } }
+    carryOut(wakes)
     var outputs = [S.Output?](repeating: nil, count: subtasks.count)
     try await withTaskCancellationHandler {
       try await withThrowingTaskGroup(of: LaneStep<S.Output>.self) { group in
@@ -152,16 +155,18 @@ extension ActorPool {
   }
 
   private func lose(_ assignment: PoolState.Assignment) {
-    lose(assignment.worker, epoch: assignment.epoch)
-  }
-
-  private func lose(_ worker: Int, epoch: UInt32) {
-    carryOut(dispatcher.withLock { $0.handle(.workerLost(worker, epoch: epoch)) })
+    carryOut(
+      dispatcher.withLock {
+        $0.handle(.workerLost(assignment.worker, epoch: assignment.epoch))
+      })
   }
 
   /// Takes note when a worker is lost, also one that has nothing to do: work must not be what finds that out.
   func watch(_ worker: any Worker, at index: Int, epoch: UInt32) {
-    worker.whenLost { [weak self] in self?.lose(index, epoch: epoch) }
+    worker.whenLost { [weak self] in
+      guard let self else { return }
+      carryOut(dispatcher.withLock { $0.handle(.workerEnded(index, epoch: epoch)) })
+    }
   }
 }
 

@@ -47,18 +47,17 @@ struct PoolDispatcher: Sendable {
 
   /// Takes in a call.
   ///
-  /// - Returns: its number, and its lanes: with what each begins, nil for one that has to wait.
+  /// - Returns: its number, and its lanes: with what each begins, nil for one that has to wait; workers to replace for it.
   mutating func open(
     count: Int, options: SubtaskOptions
-  ) -> (call: Int, lanes: [PoolState.Assignment?]) {
+  ) -> (call: Int, lanes: [PoolState.Assignment?], wakes: Wakes) {
     let call = nextCall
     nextCall += 1
     calls[call] = Call()
-    // Nobody else waits for what a new call is given.
-    _ = handle(.submitted(call: call, count: count, options))
+    let wakes = handle(.submitted(call: call, count: count, options))
     let workers = state.expectedWorkerCount(offering: options.capability)
     let lanes = max(1, min(count, workers, options.maxInFlight ?? .max))
-    return (call, (0..<lanes).map { _ in takeReady(call) })
+    return (call, (0..<lanes).map { _ in takeReady(call) }, wakes)
   }
 
   /// Who is to run an assignment; nil when its call has failed or its worker was lost.

@@ -29,6 +29,8 @@ package struct PoolState {
     case finished(Assignment, Outcome, busy: Duration)
     /// A worker is gone in one of its lives, with the subtask it had if it had one.
     case workerLost(Int, epoch: UInt32)
+    /// A worker is gone in one of its lives. If it has a subtask, it may have answered before: whoever waits for it says so.
+    case workerEnded(Int, epoch: UInt32)
     /// A new worker stands in a lost one's place, in a new life.
     case workerReplaced(Int, epoch: UInt32)
     /// A lost worker stays lost.
@@ -68,6 +70,8 @@ package struct PoolState {
     package let isReplaceable: Bool
     package fileprivate(set) var status = Status.idle
     package fileprivate(set) var epoch: UInt32 = 0
+    /// Whether it is gone, though it is not known yet what became of its subtask.
+    fileprivate var hasEnded = false
     package fileprivate(set) var losses = 0
     /// With how many of its losses a subtask was lost.
     package fileprivate(set) var lostSubtasks = 0
@@ -79,6 +83,8 @@ package struct PoolState {
     package enum Status: Hashable {
       case idle
       case busy(Assignment)
+      /// Gone while it had nothing to do; another is made in its place when there is work.
+      case ended
       /// Lost, and another is being made in its place.
       case replacing
       case lost
@@ -94,7 +100,12 @@ package struct PoolState {
     }
 
     /// Whether it can be given work, now or when it is done.
-    package var isPresent: Bool { status != .lost && status != .replacing }
+    package var isPresent: Bool {
+      switch status {
+      case .idle, .busy: true
+      case .ended, .replacing, .lost: false
+      }
+    }
 
     package func offers(_ capability: Capability?) -> Bool {
       capability.map(capabilities.contains) ?? true
@@ -130,6 +141,8 @@ package struct PoolState {
 
   package private(set) var workers: [Worker]
   private var idleCount: Int
+  /// How many workers have ended with nothing to do, and are not being replaced.
+  private var endedCount = 0
   /// The calls that have not finished.
   private var calls: [Int: Call] = [:]
   /// The calls with subtasks that have not begun, whose turn is next first.
@@ -164,6 +177,7 @@ package struct PoolState {
     case .submitted(let call, let count, let options): return submit(call, count, options)
     case .finished(let done, let outcome, let busy): return finish(done, outcome, busy)
     case .workerLost(let worker, let epoch): return lose(worker, epoch)
+    case .workerEnded(let worker, let epoch): return end(worker, epoch)
     case .workerReplaced(let worker, let epoch): return replace(worker, epoch)
     case .workerGivenUp(let worker): return giveUp(worker)
     case .stopped: return stop()
@@ -204,6 +218,23 @@ extension PoolState {
     }
     calls[done.call]?.inFlight -= 1
     forgetIfDone(done.call)
+    return workers[worker].hasEnded ? end(worker, done.epoch) : assign()
+  }
+
+  private mutating func end(_ worker: Int, _ epoch: UInt32) -> [Directive] {
+    guard workers[worker].isPresent, workers[worker].epoch == epoch else { return [] }
+    guard workers[worker].status == .idle else {
+      workers[worker].hasEnded = true
+      return []
+    }
+    // At the end of the pool they all go.
+    guard !isStopped else { return [] }
+    guard workers[worker].isReplaceable else { return lose(worker, epoch) }
+    // A restart now might come too early, and would be one fewer later.
+    workers[worker].status = .ended
+    workers[worker].losses += 1
+    idleCount -= 1
+    endedCount += 1
     return assign()
   }
 
@@ -211,8 +242,6 @@ extension PoolState {
     // Twice is once, and an earlier life's end is no news.
     guard workers[worker].isPresent, workers[worker].epoch == epoch else { return [] }
     let status = workers[worker].status
-    // At the end of the pool they all go.
-    guard !isStopped || status != .idle else { return [] }
     let isReplaced = workers[worker].isReplaceable && !isStopped
     workers[worker].status = isReplaced ? .replacing : .lost
     workers[worker].losses += 1
@@ -229,6 +258,7 @@ extension PoolState {
   private mutating func replace(_ worker: Int, _ epoch: UInt32) -> [Directive] {
     guard workers[worker].status == .replacing else { return [] }
     workers[worker].status = .idle
+    workers[worker].hasEnded = false
     workers[worker].epoch = epoch
     workers[worker].restarts += 1
     idleCount += 1
@@ -295,9 +325,9 @@ extension PoolState {
 // MARK: - Decisions
 
 extension PoolState {
-  /// Gives idle workers to the calls in turn.
+  /// Gives idle workers to the calls in turn, and has those that ended replaced if a call needs them.
   private mutating func assign() -> [Directive] {
-    var directives: [Directive] = []
+    var directives = turns.isEmpty || endedCount == 0 ? [] : replaceEnded()
     var turn = 0
     while turn < turns.count, idleCount > 0 {
       let id = turns[turn]
@@ -314,6 +344,13 @@ extension PoolState {
       directives.append(.run(assignment))
     }
     return directives
+  }
+
+  private mutating func replaceEnded() -> [Directive] {
+    endedCount = 0
+    let ended = workers.indices.filter { workers[$0].status == .ended }
+    for worker in ended { workers[worker].status = .replacing }
+    return ended.map { .replace(worker: $0) }
   }
 
   /// The idle worker that the options prefer, else the first idle one that will do.

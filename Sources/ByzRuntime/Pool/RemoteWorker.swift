@@ -80,12 +80,16 @@ package final class RemoteWorker: Worker {
       _ = try await CallDeadline.$current.withValue(.now + system.liveness.timeout) {
         try await system.call(peer, .subtask(.null))
       }
-    } catch let error as RuntimeError where error.code == .deadlineExceeded {
+    } catch let error as RuntimeError where error.code == .malformedMessage {
+      return
+    } catch {
       peer.link.close(
         RuntimeError(
           .workerLost,
           "\(name) did not end an overdue subtask within \(system.liveness.timeout)."))
-    } catch {}
+    }
+    // Before that the pool would take it for one that lives.
+    _ = await peer.waitUntilEnded()
   }
 
   package func whenLost(_ body: @escaping @Sendable () -> Void) {

@@ -66,8 +66,8 @@ public protocol Worker: AnyObject, Sendable {
   /// gives the worker nothing else meanwhile.
   func waitUntilFree() async
 
-  /// Calls `body` when the worker is lost, whether it has a subtask or not; at once if it is. A worker that cannot tell never does,
-  /// and the pool notices by the next subtask.
+  /// Calls `body` when the worker is lost, whether it has a subtask or not; at once if it is. Whoever waits for a subtask is told by
+  /// ``run(_:operands:)``. A worker that cannot tell never calls it, and the pool notices by the next subtask.
   func whenLost(_ body: @escaping @Sendable () -> Void)
 
   /// As ``run(_:operands:)``, within `timeout` from now if there is one and ``endsOverdueSubtasks`` is true.

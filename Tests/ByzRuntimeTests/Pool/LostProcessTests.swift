@@ -83,6 +83,25 @@ struct LostProcessTests {
     }
   }
 
+  @Test("those that die with nothing to do are replaced when there is work")
+  func replacedForWork() async throws {
+    let workers = WorkerConfiguration(
+      backend: processes, count: 2, restarts: RestartPolicy(maxRestarts: 1))
+    try await withActorPool(workers) { pool in
+      for index in 0..<2 {
+        let child = try await pool.run(
+          [Doze(seconds: 0)], options: SubtaskOptions(affinity: "process-\(index)"))
+        #expect(kill(child[0], SIGKILL) == 0)
+      }
+      try await wait { pool.workerCount() == 0 }
+      // Nothing was tried in vain meanwhile.
+      #expect(pool.statistics.map(\.restarts) == [0, 0])
+      _ = try await pool.run([Doze(seconds: 0)], options: SubtaskOptions(maxAttempts: 1))
+      try await wait { pool.workerCount() == 2 }
+      #expect(pool.statistics.map(\.restarts) == [1, 1])
+    }
+  }
+
   @Test("those that die with nothing to do are missed at once, and cost no work an attempt")
   func idle() async throws {
     let workers = WorkerConfiguration(backend: processes, count: 3, restarts: .never)

@@ -42,6 +42,43 @@ struct PoolStateTests {
     state.handle(.workerLost(worker, epoch: epoch))
   }
 
+  @Test(
+    "a worker that ends with nothing to do is replaced when there is work, and costs it nothing")
+  func endedIdle() {
+    var state = replaceablePool(2)
+    #expect(state.handle(.workerEnded(0, epoch: 0)) == [])
+    #expect(state.handle(.workerEnded(0, epoch: 0)) == [])
+    #expect(state.workerCount(offering: nil) == 1)
+    #expect(state.expectedWorkerCount(offering: nil) == 2)
+    #expect(state.workers[0].losses == 1)
+    let once = SubtaskOptions(maxAttempts: 1)
+    #expect(submit(&state, 0, 2, once) == [.replace(worker: 0), run(0, 0, on: 1)])
+    #expect(state.handle(.workerReplaced(0, epoch: 1)) == [run(0, 1, on: 0, epoch: 1)])
+    // The end of its earlier life is no news.
+    #expect(state.handle(.workerEnded(0, epoch: 0)) == [])
+    #expect(finish(&state, 0) == [] && finish(&state, 1) == [])
+    #expect(state.workers.map(\.lostSubtasks) == [0, 0])
+    // Nor is the end of any at the end of the pool.
+    _ = state.handle(.stopped)
+    #expect(state.handle(.workerEnded(1, epoch: 0)) == [])
+    #expect(state.workers[1].losses == 0)
+  }
+
+  @Test("a worker that answers and ends has answered")
+  func endedBusy() {
+    var state = replaceablePool(2)
+    _ = submit(&state, 0, 3, SubtaskOptions(maxAttempts: 1))
+    #expect(state.handle(.workerEnded(0, epoch: 0)) == [])
+    #expect(finish(&state, 0) == [.replace(worker: 0)])
+    #expect(state.workers.map(\.completed) == [1, 0])
+    #expect(state.workers.map(\.lostSubtasks) == [0, 0])
+    #expect(finish(&state, 1) == [run(0, 2, on: 1)])
+    // One that has not answered has lost what it had.
+    #expect(state.handle(.workerEnded(1, epoch: 0)) == [])
+    #expect(
+      lose(&state, 1) == [.replace(worker: 1), .fail(call: 0, .lost(subtask: 2, attempts: 1))])
+  }
+
   @Test("gives the first subtasks to different idle workers")
   func spread() {
     var state = pool([.cpu], [.cpu], [.cpu])
