@@ -169,7 +169,7 @@ final class FaultRun: Sendable {
       } catch let error as RuntimeError {
         // With so many attempts there is only one good reason: nobody is left.
         try typed(error, among: [.noCapableWorker])
-        guard pool.workerCount() == 0 else {
+        guard pool.expectedWorkerCount() == 0 else {
           throw FaultFailure("Work was given up though workers are left: \(error)")
         }
         isGivenUp.withLock { $0 = true }
@@ -182,7 +182,7 @@ final class FaultRun: Sendable {
     repeat {
       // A subtask whose worker is lost three times is given up.
       try await rulesOnce(on: pool, errors: [.noCapableWorker, .workerLost])
-    } while !isOver && pool.workerCount() > 0
+    } while !isOver && pool.expectedWorkerCount() > 0
   }
 
   /// Each rule once, with the right bits or one of these errors.
@@ -213,7 +213,9 @@ final class FaultRun: Sendable {
     for _ in 0..<3 {
       let before = counts.withLock { $0.aggregates }
       try await rulesOnce(on: pool, errors: [.noCapableWorker, .workerLost])
-      if counts.withLock({ $0.aggregates }) == before + 3 || pool.workerCount() == 0 { return }
+      if counts.withLock({ $0.aggregates }) == before + 3 || pool.expectedWorkerCount() == 0 {
+        return
+      }
     }
     throw FaultFailure("Rules were given up though workers are left.")
   }
@@ -244,11 +246,11 @@ final class FaultRun: Sendable {
       } catch let error as RuntimeError {
         try typed(error, among: [.noCapableWorker, .workerLost])
       }
-    } while !isOver && pool.workerCount() > 0
+    } while !isOver && pool.expectedWorkerCount() > 0
     if ending == .rightBits {
       // Nothing fails any more; those that were killed last may only now be missed.
       var hasTaken = false
-      for _ in 0..<3 where !hasTaken && pool.workerCount() > 0 {
+      for _ in 0..<3 where !hasTaken && pool.expectedWorkerCount() > 0 {
         do {
           let report = try await server.round(on: pool)
           records.append(report.record)
@@ -257,7 +259,7 @@ final class FaultRun: Sendable {
           try typed(error, among: [.noCapableWorker, .workerLost])
         }
       }
-      guard hasTaken || pool.workerCount() == 0 else {
+      guard hasTaken || pool.expectedWorkerCount() == 0 else {
         throw FaultFailure("A round was given up though workers are left.")
       }
     }
@@ -279,7 +281,7 @@ final class FaultRun: Sendable {
     for step in 0..<40 {
       // Between faults work goes on.
       try await Task.sleep(for: .milliseconds(20 + dice.integer(below: 100)))
-      if step >= wanted, pool.lostSubtaskCount > 0 || pool.workerCount() == 0 { break }
+      if step >= wanted, pool.lostSubtaskCount > 0 || pool.expectedWorkerCount() == 0 { break }
       try await failOnce(&dice, isUrgent: step >= wanted, &stopped)
     }
     if ending == .noWorker { try await killAll() }

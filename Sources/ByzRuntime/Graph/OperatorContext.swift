@@ -21,9 +21,9 @@ public struct OperatorContext: Sendable {
     self.chunkSize = chunkSize
   }
 
-  /// How many subtasks can run at once: 1 without a pool.
+  /// How many subtasks can run at once, once lost workers are replaced: 1 without a pool.
   public var workerCount: Int {
-    pool.map { max(1, $0.workerCount(offering: options.capability)) } ?? 1
+    pool.map { max(1, $0.expectedWorkerCount(offering: options.capability)) } ?? 1
   }
 
   /// Runs subtasks on the pool, or one after another in the calling task if there is none.

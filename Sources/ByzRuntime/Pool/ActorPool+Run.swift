@@ -196,7 +196,13 @@ extension ActorPool {
           } catch {
             result = .failure(error)
           }
-          if !promise.settle(result) { self.end(assignment, result, since: start) }
+          guard !promise.settle(result) else { return }
+          // Whoever stopped waiting may not have said so yet. Before that, the worker would be given a subtask more of this call, which
+          // nobody would run.
+          if case .failure(let abandoned as Abandoned) = await promise.result {
+            self.fail(assignment.call, with: abandoned.reason)
+          }
+          self.end(assignment, result, since: start)
         }
         group.addTask {
           // Not when the subtask ended, or the pool's own task was cancelled, before.

@@ -44,9 +44,15 @@ public final class ActorPool: Sendable {
     self.clock = clock
   }
 
-  /// The number of workers that are not lost and have the capability; nil counts all.
+  /// The number of workers that are not lost and have the capability; nil counts all. A lost one that is to be replaced counts again
+  /// when it is.
   public func workerCount(offering capability: Capability? = nil) -> Int {
     dispatcher.withLock { $0.state.workerCount(offering: capability) }
+  }
+
+  /// The same with the lost ones that are, or can be, replaced.
+  package func expectedWorkerCount(offering capability: Capability? = nil) -> Int {
+    dispatcher.withLock { $0.state.expectedWorkerCount(offering: capability) }
   }
 
   /// Whether some workers are in other processes.
@@ -102,7 +108,7 @@ public final class ActorPool: Sendable {
 ///
 /// A worker that is lost is replaced by another of its configuration, as far as its
 /// ``WorkerConfiguration/restarts`` allow; work goes on elsewhere meanwhile. Work that only lost
-/// workers could do waits for their replacements.
+/// workers could do waits for their replacements. One that is lost with nothing to do is replaced when work waits for one like it.
 ///
 /// - Parameters:
 ///   - configurations: the workers.

@@ -83,7 +83,7 @@ package struct PoolState {
     package enum Status: Hashable {
       case idle
       case busy(Assignment)
-      /// Gone while it had nothing to do; another is made in its place when there is work.
+      /// Gone while it had nothing to do; another is made in its place when work waits for one like it.
       case ended
       /// Lost, and another is being made in its place.
       case replacing
@@ -325,9 +325,9 @@ extension PoolState {
 // MARK: - Decisions
 
 extension PoolState {
-  /// Gives idle workers to the calls in turn, and has those that ended replaced if a call needs them.
+  /// Gives idle workers to the calls in turn, and has those that ended replaced if a call waits for one like them.
   private mutating func assign() -> [Directive] {
-    var directives = turns.isEmpty || endedCount == 0 ? [] : replaceEnded()
+    var directives: [Directive] = []
     var turn = 0
     while turn < turns.count, idleCount > 0 {
       let id = turns[turn]
@@ -343,14 +343,18 @@ extension PoolState {
       if hasWaiting(id) { turns.append(id) }
       directives.append(.run(assignment))
     }
-    return directives
+    return endedCount == 0 ? directives : directives + replaceEnded()
   }
 
   private mutating func replaceEnded() -> [Directive] {
-    endedCount = 0
-    let ended = workers.indices.filter { workers[$0].status == .ended }
-    for worker in ended { workers[worker].status = .replacing }
-    return ended.map { .replace(worker: $0) }
+    let waiting = turns.compactMap { calls[$0] }.filter(\.mayBegin)
+    let wanted = workers.indices.filter { worker in
+      workers[worker].status == .ended
+        && waiting.contains { workers[worker].offers($0.options.capability) }
+    }
+    for worker in wanted { workers[worker].status = .replacing }
+    endedCount -= wanted.count
+    return wanted.map { .replace(worker: $0) }
   }
 
   /// The idle worker that the options prefer, else the first idle one that will do.

@@ -82,11 +82,16 @@ package final class RemoteWorker: Worker {
       }
     } catch let error as RuntimeError where error.code == .malformedMessage {
       return
-    } catch {
+    } catch let error as RuntimeError where error.code == .deadlineExceeded {
       peer.link.close(
         RuntimeError(
           .workerLost,
           "\(name) did not end an overdue subtask within \(system.liveness.timeout)."))
+    } catch {
+      // It is lost, ends anyway, or the pool's own task was cancelled.
+      peer.link.close(
+        RuntimeError(
+          .workerLost, "\(name) had an overdue subtask, and was waited for no longer: \(error)"))
     }
     // Before that the pool would take it for one that lives.
     _ = await peer.waitUntilEnded()

@@ -52,7 +52,7 @@ struct PoolStateTests {
     #expect(state.expectedWorkerCount(offering: nil) == 2)
     #expect(state.workers[0].losses == 1)
     let once = SubtaskOptions(maxAttempts: 1)
-    #expect(submit(&state, 0, 2, once) == [.replace(worker: 0), run(0, 0, on: 1)])
+    #expect(submit(&state, 0, 2, once) == [run(0, 0, on: 1), .replace(worker: 0)])
     #expect(state.handle(.workerReplaced(0, epoch: 1)) == [run(0, 1, on: 0, epoch: 1)])
     // The end of its earlier life is no news.
     #expect(state.handle(.workerEnded(0, epoch: 0)) == [])
@@ -62,6 +62,21 @@ struct PoolStateTests {
     _ = state.handle(.stopped)
     #expect(state.handle(.workerEnded(1, epoch: 0)) == [])
     #expect(state.workers[1].losses == 0)
+  }
+
+  @Test(
+    "a worker that ends with nothing to do is not replaced for work that others can do, or that it cannot"
+  )
+  func endedAndNotNeeded() {
+    var state = PoolState(workers: [
+      PoolState.Worker(name: "0", group: "0", capabilities: [.cpu], isReplaceable: true),
+      PoolState.Worker(name: "1", group: "1", capabilities: ["gpu"], isReplaceable: true),
+      PoolState.Worker(name: "2", group: "2", capabilities: [.cpu], isReplaceable: true),
+    ])
+    for worker in 0..<2 { #expect(state.handle(.workerEnded(worker, epoch: 0)) == []) }
+    #expect(submit(&state, 0, 1) == [run(0, 0, on: 2)])
+    #expect(submit(&state, 1, 1, SubtaskOptions(capability: .cpu)) == [.replace(worker: 0)])
+    #expect(submit(&state, 2, 1, SubtaskOptions(capability: "gpu")) == [.replace(worker: 1)])
   }
 
   @Test("a worker that answers and ends has answered")

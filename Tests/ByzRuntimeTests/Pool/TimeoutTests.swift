@@ -55,6 +55,22 @@ struct TimeoutTests {
     }
   }
 
+  @Test("leave no worker busy when subtasks end just as their time does")
+  func onTime() async throws {
+    try await withActorPool(.threads(1)) { pool in
+      for _ in 0..<300 {
+        let subtasks = Probe.make(3) { i in
+          let end = ContinuousClock.now + .microseconds(.random(in: 300...700))
+          while .now < end {}
+          return i
+        }
+        _ = try? await pool.run(subtasks, options: SubtaskOptions(timeout: .microseconds(500)))
+      }
+      let values = try await pool.run(Probe.make(1) { $0 })
+      #expect(values == [0])
+    }
+  }
+
   @Test("do not change the results, errors and order of those that are in time")
   func inTime() async throws {
     try await withActorPool(.threads(3)) { pool in
