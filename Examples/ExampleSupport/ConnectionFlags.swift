@@ -20,6 +20,8 @@ package struct ConnectionFlags: ParsableArguments {
   package var tlsName: String?
   @Flag(help: "Allow connections to other machines without TLS; over UCX there is no other.")
   package var insecure = false
+  @Flag(help: "Refuse workers that would compute other bits than this program.")
+  package var requireSameBits = false
 
   package init() {}
 
@@ -29,7 +31,9 @@ package struct ConnectionFlags: ParsableArguments {
     var options = BackendOptions()
     options.tcp = TCPOptions(tls: tls, token: token)
     options.tcp.insecure = insecure
+    options.tcp.requiresSameBits = requireSameBits
     options.ucx = UCXOptions(token: token, trustedFabric: insecure)
+    options.ucx.requiresSameBits = requireSameBits
     return options
   }
 

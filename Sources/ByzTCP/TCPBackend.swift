@@ -50,6 +50,8 @@ extension WorkerBackend where Self == TCPBackend {
 extension TCPBackend: LinkBackend {
   package var dialAddress: String? { (try? address.get()).map { "tcp://\($0)" } }
 
+  package var requiresSameBits: Bool { options.requiresSameBits }
+
   package var authenticator: (any LinkAuthenticator)? {
     options.token.map { TokenAuthenticator(role: .client, token: $0) }
   }

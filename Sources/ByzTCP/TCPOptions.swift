@@ -14,6 +14,8 @@ public struct TCPOptions: Sendable {
   /// How often to try to connect, and how long to wait in between. A connection that was made and
   /// lost is not repeated: whether a call has run is then unknown.
   public var retry = RetryPolicy()
+  /// Refuses a worker that would compute other bits than this process, since its kernels or its BLAS are others.
+  public var requiresSameBits = false
   /// Allows a connection without TLS to another machine, where anyone on the way reads and changes
   /// everything.
   public var insecure = false

@@ -34,6 +34,8 @@ extension WorkerBackend where Self == UCXBackend {
 extension UCXBackend: LinkBackend {
   package var dialAddress: String? { "ucx://\(address)" }
 
+  package var requiresSameBits: Bool { options.requiresSameBits }
+
   package var authenticator: (any LinkAuthenticator)? {
     options.token.map { TokenAuthenticator(role: .client, token: $0) }
   }

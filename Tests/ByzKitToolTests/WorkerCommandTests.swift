@@ -145,7 +145,7 @@ struct WorkerCommandTests {
 
   #if os(Linux) || os(macOS)
     @Test(
-      "told to insist on the same bits, it refuses whose kernels are others",
+      "told to insist on the same bits, it refuses whose kernels are others, and so do its clients",
       .enabled(if: KernelVariant.avx2.isAvailable, "This processor has the plain kernels only."))
     func sameBits() async throws {
       // In a process of its own, whose kernels no other test changes.
@@ -161,6 +161,16 @@ struct WorkerCommandTests {
           try await tests.expectMedian(on: host.status.listening)
         }
         #expect(error.map { "\($0)".contains("avx2") } == true, "\(String(describing: error))")
+        let lenient = try Host(tool, environment: ["BYZKIT_KERNELS": "plain"])
+        try await tests.expectMedian(on: lenient.status.listening)
+        var strict = BackendOptions()
+        strict.tcp.requiresSameBits = true
+        let refused = await #expect(throws: RuntimeError.self) {
+          try await tests.expectMedian(on: lenient.status.listening, strict)
+        }
+        #expect(refused?.code == .incompatiblePeer, "\(String(describing: refused))")
+        KernelVariant.plain.select()
+        try await tests.expectMedian(on: lenient.status.listening, strict)
       }
     }
   #endif

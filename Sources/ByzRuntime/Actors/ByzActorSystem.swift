@@ -191,7 +191,8 @@ public final class ByzActorSystem: DistributedActorSystem {
     do {
       return try await open(
         try await backend.openLink(named: name), backend.authenticator,
-        isSameProgram: backend.isSameProgram, sibling: sibling, as: resumption)
+        isSameProgram: backend.isSameProgram, requiresSameBits: backend.requiresSameBits,
+        sibling: sibling, as: resumption)
     } catch let error as RuntimeError where error.code == .workerLost && !backend.isSameProgram {
       // Who refuses a stranger does not tell them why.
       throw RuntimeError(
@@ -206,11 +207,13 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// A connection over a link that has said hello.
   func open(
     _ link: any Link, _ authenticator: (any LinkAuthenticator)? = nil, isSameProgram: Bool,
-    sibling: UInt64?, as resumption: Resumption? = nil
+    requiresSameBits: Bool = false, sibling: UInt64?, as resumption: Resumption? = nil
   ) async throws -> Peer {
+    var hello = hello(namesBLAS: !isSameProgram)
+    hello.requiresSameBits = hello.requiresSameBits || requiresSameBits
     let peer = Peer(
       link: link, server: WorkerHost(system: self, sibling: sibling, resumption: resumption),
-      hello: hello(namesBLAS: !isSameProgram), authenticator: authenticator, liveness: liveness)
+      hello: hello, authenticator: authenticator, liveness: liveness)
     if let sibling {
       state.withLock { $0.router.opening(peer, to: sibling) }
       forget(peer, whenEndedAs: sibling)

@@ -6,6 +6,9 @@ package protocol LinkBackend: WorkerBackend {
   /// Whether the other process is this very program on this very machine, so that it computes the same bits.
   var isSameProgram: Bool { get }
 
+  /// Whether to refuse a process that would compute other bits than this one.
+  var requiresSameBits: Bool { get }
+
   /// Where other workers reach those of this backend, such as `tcp://host:port`; nil where they cannot.
   var dialAddress: String? { get }
 
@@ -19,5 +22,6 @@ package protocol LinkBackend: WorkerBackend {
 extension LinkBackend {
   package var authenticator: (any LinkAuthenticator)? { nil }
   package var isSameProgram: Bool { false }
+  package var requiresSameBits: Bool { false }
   package var dialAddress: String? { nil }
 }
