@@ -11,6 +11,14 @@ extension Catalog {
       tolerates: "sees the honest gradients", paper: "Xie et al. 2020", cost: "O(nd)"
     ) { p throws(CatalogError) in InnerProductManipulation(tau: try p.number("tau", default: 2)) },
     CatalogEntry(
+      "twoFaced", "among peers, a multiple of the honest mean to some and its opposite to others",
+      [ParameterInfo("scale", "finite", default: "2")],
+      tolerates: "sees the honest models", paper: "El-Mhamdi et al. 2021", cost: "O(nd)"
+    ) { p throws(CatalogError) in
+      let scale = try p.number("scale", default: 2)
+      return TwoFaced(even: Empire(scale: scale), odd: Empire(scale: -scale))
+    },
+    CatalogEntry(
       "signFlip", "its own gradient turned round",
       [ParameterInfo("scale", "finite", default: "-1")],
       tolerates: "sees its own gradient", paper: "Li et al. 2019", cost: "O(d)"

@@ -102,11 +102,13 @@ public struct ByzantineNode: Sendable {
 }
 
 extension AttackError {
-  /// The attack conforms to none of the protocols that say what it sees.
+  /// The attack conforms to none of the protocols that say what it sees, or lies to each neighbor where there are none.
   static func unknownType(of attack: any Attack) -> AttackError {
     .invalidParameter(
       attack: attack.name, name: "type", value: "\(type(of: attack))",
-      requirement: "one of the protocols listed at Attack")
+      requirement: attack is any TargetedAttack
+        ? "one for servers, which hear one lie only; this one is for peers"
+        : "one of the protocols listed at Attack")
   }
 }
 

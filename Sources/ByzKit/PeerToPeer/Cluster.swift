@@ -1,4 +1,4 @@
-public import ByzRuntime
+import ByzRuntime
 public import ByzTensor
 
 /// What a cluster is to run: the nodes, who sends to whom, and how long they wait.
@@ -13,24 +13,31 @@ public struct ClusterPlan: Sendable {
   public let mode: GossipMode
   /// The longest a round waits.
   public let deadline: Duration
+  /// How many threads of its own each node computes on; 0 for that of its task.
+  public let threads: Int
+
+  /// The most threads of a node.
+  static let maxThreads = 1024
 
   /// A plan. The backend checks it with ``validate()``.
   public init(
     _ participants: [Participant], topology: Topology, models: [Tensor<Float>],
-    mode: GossipMode = .synchronous, deadline: Duration = .seconds(60)
+    mode: GossipMode = .synchronous, deadline: Duration = .seconds(60), threads: Int = 0
   ) {
     self.participants = participants
     self.topology = topology
     self.models = models
     self.mode = mode
     self.deadline = deadline
+    self.threads = threads
   }
 
-  /// Checks that there are a participant and a model for each node, and that the models are of one shape.
+  /// Checks that there are a participant and a model for each node, that the models are of one shape, and how many threads there are.
   ///
   /// - Throws: ``PeerToPeerError/wrongCount(of:expected:actual:)``,
-  ///   ``ModelError/wrongParameterCount(expected:actual:)``.
+  ///   ``ModelError/wrongParameterCount(expected:actual:)``, `RuntimeError` for a count of threads that is not in 0...1024.
   public func validate() throws {
+    try Self.validate(threads: threads)
     let n = topology.nodeCount
     for (what, count) in [("participants", participants.count), ("models", models.count)]
     where count != n {
@@ -38,6 +45,13 @@ public struct ClusterPlan: Sendable {
     }
     for model in models where model.shape != models[0].shape {
       throw ModelError.wrongParameterCount(expected: models[0].count, actual: model.count)
+    }
+  }
+
+  static func validate(threads: Int) throws(RuntimeError) {
+    guard (0...maxThreads).contains(threads) else {
+      throw RuntimeError(
+        .invalidConfiguration, "A node computes on 0 to \(maxThreads) threads, not \(threads).")
     }
   }
 
@@ -115,13 +129,9 @@ public func withCluster<Result>(
 /// Nodes in this process, each a task of its own, with mailboxes between them.
 public struct InProcessCluster: ClusterBackend {
   private let clock: any Clock<Duration>
-  private let pool: ActorPool?
 
-  /// Nodes that share a pool, or have none and compute in their own tasks.
-  public init(pool: ActorPool? = nil, clock: any Clock<Duration> = ContinuousClock()) {
-    self.pool = pool
-    self.clock = clock
-  }
+  /// Nodes whose deadlines `clock` measures.
+  public init(clock: any Clock<Duration> = ContinuousClock()) { self.clock = clock }
 
   /// Makes the nodes.
   public func start(_ plan: ClusterPlan) async throws -> any Cluster {
@@ -129,9 +139,9 @@ public struct InProcessCluster: ClusterBackend {
     let nodes = try plan.participants.enumerated().map { number, participant in
       try DecentralizedNode(
         number, participant, in: plan.topology, parameters: plan.models[number], mode: plan.mode,
-        accomplices: plan.byzantine, deadline: plan.deadline, clock: clock, pool: pool)
+        accomplices: plan.byzantine, deadline: plan.deadline, clock: clock)
     }
-    return RunningNodes(nodes: nodes, topology: plan.topology)
+    return RunningNodes(nodes: nodes, topology: plan.topology, threads: plan.threads)
   }
 }
 
@@ -143,10 +153,12 @@ extension ClusterBackend where Self == InProcessCluster {
 private final class RunningNodes: Cluster {
   let nodes: [DecentralizedNode]
   let topology: Topology
+  let threads: Int
 
-  init(nodes: [DecentralizedNode], topology: Topology) {
+  init(nodes: [DecentralizedNode], topology: Topology, threads: Int) {
     self.nodes = nodes
     self.topology = topology
+    self.threads = threads
   }
 
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>] {
@@ -160,7 +172,8 @@ private final class RunningNodes: Cluster {
         group.addTask {
           do {
             let reports = try await node.run(
-              rounds: rounds, from: start, over: network.transport(for: node.number))
+              rounds: rounds, from: start, over: network.transport(for: node.number),
+              threads: self.threads)
             return (node.number, .success(reports))
           } catch {
             return (node.number, .failure(error))

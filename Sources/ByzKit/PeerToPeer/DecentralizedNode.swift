@@ -22,7 +22,6 @@ public actor DecentralizedNode {
   public nonisolated let deadline: Duration
 
   private let clock: any Clock<Duration>
-  private let pool: ActorPool?
   private var learner: Learner
   private var state: GossipState
   private var isRunning = false
@@ -38,13 +37,12 @@ public actor DecentralizedNode {
   ///   - accomplices: of a Byzantine node, the other Byzantine nodes: it does not wait for them.
   ///   - deadline: the longest a round waits; a minute unless given.
   ///   - clock: what measures that.
-  ///   - pool: its own workers; the calling task if nil.
   /// - Throws: ``PeerToPeerError``, ``AttackError``, ``AggregationError`` or ``ModelError`` when it
   ///   could not do a round; `RuntimeError` for a deadline below 0 or of more than 100 days.
   public init(
     _ number: Int, _ participant: Participant, in topology: Topology, parameters: Tensor<Float>,
     mode: GossipMode = .synchronous, accomplices: Set<Int> = [], deadline: Duration = .seconds(60),
-    clock: any Clock<Duration> = ContinuousClock(), pool: ActorPool? = nil
+    clock: any Clock<Duration> = ContinuousClock()
   ) throws {
     guard (0..<topology.nodeCount).contains(number) else {
       throw TopologyError.invalidParameter(
@@ -58,7 +56,6 @@ public actor DecentralizedNode {
     self.number = number
     self.deadline = deadline
     self.clock = clock
-    self.pool = pool
     learner = try Learner(
       number, participant, in: topology, accomplices: accomplices, parameters: parameters)
     state = try GossipState(learner, in: topology, accomplices: accomplices, mode: mode)
@@ -80,12 +77,14 @@ public actor DecentralizedNode {
   ///   - start: the round to begin with, if it is not the one after the last: where the others are
   ///     when the node was away. It does none of the rounds between, and keeps its model until then.
   ///   - transport: the way to its neighbors.
+  ///   - pool: what it computes on; the calling task if nil.
   /// - Returns: one report for each round.
   /// - Throws: `CancellationError`; what the transport throws when nothing can be received any
   ///   more; `RuntimeError` when the pool fails, or `start` is a round that is over;
   ///   ``PeerToPeerError/alreadyRunning(node:)``. The model is that after the last round that ended.
   public func run(
-    rounds: Int, from start: Int? = nil, over transport: some GossipTransport
+    rounds: Int, from start: Int? = nil, over transport: some GossipTransport,
+    on pool: ActorPool? = nil
   ) async throws -> [GossipReport] {
     guard !isRunning else { throw PeerToPeerError.alreadyRunning(node: number) }
     isRunning = true
@@ -106,11 +105,23 @@ public actor DecentralizedNode {
     if start > state.round { state.skip(to: start) }
     state.rejoinAll()
     var reports: [GossipReport] = []
-    for _ in 0..<rounds { reports.append(try await round(over: transport)) }
+    for _ in 0..<rounds { reports.append(try await round(over: transport, on: pool)) }
     return reports
   }
 
-  private func round(over transport: some GossipTransport) async throws -> GossipReport {
+  /// Runs rounds on threads of its own; on the calling task if there are none.
+  func run(
+    rounds: Int, from start: Int, over transport: some GossipTransport, threads: Int
+  ) async throws -> [GossipReport] {
+    guard threads > 0 else { return try await run(rounds: rounds, from: start, over: transport) }
+    return try await withActorPool(.threads(threads)) { pool in
+      try await run(rounds: rounds, from: start, over: transport, on: pool)
+    }
+  }
+
+  private func round(
+    over transport: some GossipTransport, on pool: ActorPool?
+  ) async throws -> GossipReport {
     let context = OperatorContext(nodeName: learner.participant.name, pool: pool)
     var learner = learner
     var exchange = GossipExchange(

@@ -16,6 +16,7 @@ public distributed actor GossipHost: RemoteActor {
     let mode: GossipMode
     let accomplices: Set<Int>
     let deadline: Duration
+    let threads: Int
     /// The process that started the nodes.
     let starter: UInt64
   }
@@ -30,6 +31,7 @@ public distributed actor GossipHost: RemoteActor {
   private let node: DecentralizedNode
   private let topology: Topology
   private let starter: UInt64
+  private let threads: Int
   private var notices: Mailbox<GossipLetter>?
   /// By sender.
   private var inboxes: [Int: Mailbox<GossipLetter>] = [:]
@@ -38,8 +40,10 @@ public distributed actor GossipHost: RemoteActor {
 
   /// Makes the node.
   ///
-  /// - Throws: as ``DecentralizedNode``'s initializer.
+  /// - Throws: as ``DecentralizedNode``'s initializer; `RuntimeError` for too many threads.
   public init(_ arguments: Arguments, actorSystem: ByzActorSystem) throws {
+    try ClusterPlan.validate(threads: arguments.threads)
+    threads = arguments.threads
     topology = arguments.topology
     starter = arguments.starter
     node = try DecentralizedNode(
@@ -84,7 +88,8 @@ public distributed actor GossipHost: RemoteActor {
     async let heeded: Void = transport.heed(notices)
     let result: Result<[GossipReport], any Error>
     do {
-      let reports = try await node.run(rounds: rounds, from: start, over: transport)
+      let reports = try await node.run(
+        rounds: rounds, from: start, over: transport, threads: threads)
       result = .success(reports)
     } catch {
       result = .failure(error)

@@ -41,7 +41,7 @@ public struct RemoteCluster: ClusterBackend {
           let arguments = GossipHost.Arguments(
             number: number, participant: specification, topology: plan.topology,
             model: plan.models[number], mode: plan.mode, accomplices: plan.byzantine,
-            deadline: plan.deadline, starter: system.host)
+            deadline: plan.deadline, threads: plan.threads, starter: system.host)
           let backend = backends[number % backends.count]
           group.addTask { (number, try await spawn(arguments, on: backend, in: system)) }
         }

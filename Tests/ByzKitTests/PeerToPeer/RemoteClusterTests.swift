@@ -7,7 +7,7 @@ import Testing
 /// Four honest nodes and a liar, each connected to all others.
 func clusterPlan(
   _ mode: GossipMode = .synchronous, attack: String = "empire:scale=-5",
-  deadline: Duration = .seconds(600)
+  deadline: Duration = .seconds(600), threads: Int = 0
 ) throws -> ClusterPlan {
   let peers = try Peers()
   let honest = try peers.honest(4).map {
@@ -19,7 +19,7 @@ func clusterPlan(
     aggregator: "trimmedMean:f=1", optimizer: peers.optimizer)
   return ClusterPlan(
     try (honest + [liar]).map(Participant.init), topology: try .complete(5),
-    models: peers.equalModels(5), mode: mode, deadline: deadline)
+    models: peers.equalModels(5), mode: mode, deadline: deadline, threads: threads)
 }
 
 extension RemoteCluster {
@@ -69,25 +69,65 @@ struct RemoteClusterTests {
   @Test("lets a node that is slower finish when the others are done")
   func pace() async throws { try await backend.expectSlowNodeFinishes() }
 
-  @Test("learns bit for bit what nodes in one process learn, run after run")
-  func bits() async throws {
-    let plan = try clusterPlan()
-    func train(on backend: some ClusterBackend) async throws -> [Tensor<Float>?] {
-      try await withCluster(plan, on: backend) { (cluster) async throws -> [Tensor<Float>?] in
-        for rounds in [3, 2] {
-          for (node, result) in try await cluster.run(rounds: rounds).enumerated() {
-            #expect(try result.get().map(\.record.node) == [Int](repeating: node, count: rounds))
-          }
+  private func train(
+    _ plan: ClusterPlan, on backend: some ClusterBackend
+  ) async throws -> [Tensor<Float>] {
+    try await withCluster(plan, on: backend) { (cluster) async throws -> [Tensor<Float>] in
+      for rounds in [3, 2] {
+        for (node, result) in try await cluster.run(rounds: rounds).enumerated() {
+          #expect(try result.get().map(\.record.node) == [Int](repeating: node, count: rounds))
         }
-        #expect(cluster.lettersPassedOn == 0)
-        return try await cluster.models()
       }
+      #expect(cluster.lettersPassedOn == 0)
+      return try await cluster.models().compactMap(\.self)
     }
-    let expected = try await train(on: .inProcess).compactMap(\.self)
-    let actual = try await train(on: backend).compactMap(\.self)
+  }
+
+  @Test(
+    "learns bit for bit what nodes in one process learn, run after run",
+    arguments: ["empire:scale=-5", "twoFaced:scale=3"])
+  func bits(attack: String) async throws {
+    let plan = try clusterPlan(attack: attack)
+    let expected = try await train(plan, on: .inProcess)
+    let actual = try await train(plan, on: backend)
     #expect(expected.count == 5)
     let isSame = sameBits(actual, expected)
     #expect(isSame)
+  }
+
+  @Test("computes on threads of each node's own, with the same bits")
+  func threads() async throws {
+    let expected = try await train(clusterPlan(), on: .inProcess)
+    let plan = try clusterPlan(threads: 2)
+    let (together, apart) = try await (train(plan, on: .inProcess), train(plan, on: backend))
+    #expect(sameBits(together, expected))
+    #expect(sameBits(apart, expected))
+    // Whose gradients are computed on a worker of a pool.
+    let onWorkers = Monitor<[Bool]>([])
+    let peers = try Peers()
+    for threads in [0, 1] {
+      let model = WatchedModel(base: peers.model) {
+        let isOnWorker = withUnsafeCurrentTask { $0?.unownedTaskExecutor != nil }
+        onWorkers.withLock { $0.append(isOnWorker) }
+      }
+      let node = try HonestNode(
+        name: "watched", model: model, data: peers.data, batchSize: 8, key: peers.key)
+      let alone = ClusterPlan(
+        [.honest(node, aggregator: Mean(), optimizer: peers.optimizer)], topology: try .complete(1),
+        models: peers.models(1), threads: threads)
+      for result in try await withCluster(alone, body: { try await $0.run(rounds: 2) }) {
+        #expect(try result.get().count == 2)
+      }
+    }
+    #expect(onWorkers.withLock { $0 } == [false, false, true, true])
+  }
+
+  @Test("refuses more threads than a node can have", arguments: [-1, 1025])
+  func tooManyThreads(count: Int) async throws {
+    let error = await #expect(throws: RuntimeError.self) {
+      try await withCluster(try clusterPlan(threads: count), on: backend) { _ in }
+    }
+    #expect(error?.code == .invalidConfiguration)
   }
 
   @Test("loses nothing of nodes that wait for nobody, however far ahead they are")
