@@ -240,41 +240,4 @@ struct TCPListenerTests {
       #expect(reason.message.contains("minimumBytesPerSecond"))
     }
   }
-
-  @Test("serves an honest client while thousands of connections are opened and dropped")
-  func storm() async throws {
-    let count = ProcessInfo.processInfo.environment["BYZKIT_CAMPAIGN"] == nil ? 1_000 : 10_000
-    var options = generous(token: token)
-    options.handshakeTimeout = .seconds(5)
-    var port = 0
-    try await EchoHost.run(options) { host in
-      port = host.address.port
-      let honest = try await host.connectInTime(TCPOptions(token: token))
-      var kept: [RawSocket] = []
-      for number in 0..<count {
-        let socket = try RawSocket(connectingTo: host.address)
-        switch number % 5 {
-        case 0: break
-        case 1: socket.resetAtEnd()
-        case 2: socket.send([UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 500))
-        case 3: socket.send(Frame.head(of: Message(.authentication, body: [1, 1])).dropLast())
-        default: kept.append(socket)
-        }
-        if kept.count > 100 { kept.removeFirst(50) }
-        if number.isMultiple(of: 10) {
-          let body = Array("\(number)".utf8)
-          try await honest.expectEcho(body)
-        }
-      }
-      kept = []
-      // Every one of them ends, the kept ones by the timeout; the listener and the honest client's
-      // two ends stay.
-      while RawSocket.count(onPort: port) > 3 { _ = try await honest.echo([0]) }
-      let echo = try await honest.echo([1], [.pattern(1000)])
-      #expect(echo.segments[0].byteCount == 1000)
-      honest.link.close(RuntimeError(.stopped, "Done."))
-      _ = try await honest.inbox.closure()
-    }
-    #expect(RawSocket.count(onPort: port) == 0)
-  }
 }

@@ -14,8 +14,11 @@ enum KitWorker: TestWorkerProgram {
 
 extension WorkerConfiguration {
   /// Child processes of the test.
-  static func testProcesses(_ count: Int, name: String = "process") -> WorkerConfiguration {
+  static func testProcesses(
+    _ count: Int, name: String = "process", restarts: RestartPolicy = RestartPolicy()
+  ) -> WorkerConfiguration {
     WorkerConfiguration(
-      backend: ProcessBackend(running: KitWorker.self), count: count, name: name)
+      backend: ProcessBackend(running: KitWorker.self), count: count, name: name,
+      restarts: restarts)
   }
 }
