@@ -136,8 +136,11 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Examples/ps-mnist", swiftSettings: settings),
     .executableTarget(
-      name: "mpi-ps", dependencies: ["ByzKit", "ByzLaunch", "ByzTCP"], path: "Examples/mpi-ps",
-      swiftSettings: settings),
+      name: "mpi-ps",
+      dependencies: [
+        "ByzKit", "ByzLaunch", "ByzTCP", "ExampleSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Examples/mpi-ps", swiftSettings: settings),
     .executableTarget(
       name: "p2p-mnist",
       dependencies: [

@@ -1,7 +1,9 @@
+import ArgumentParser
 import ByzKit
 import ByzLaunch
 import ByzTCP
 import Distributed
+import ExampleSupport
 import Foundation
 
 /// Trains on a parameter server whose workers are the other processes of an `mpirun`, `srun` or `torchrun`.
@@ -11,63 +13,100 @@ import Foundation
 /// ```
 ///
 /// Process 0 listens at the rendezvous, where the others say where they listen; then its pool connects to them. Off one machine it
-/// wants `--insecure`, on a network where nobody else is, since this example has no certificates.
+/// wants certificates, or `--insecure` on a network where nobody else is.
 @main
-enum MPIParameterServer {
+struct MPIParameterServer: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "mpi-ps",
+    abstract: "Trains on a parameter server whose workers are the other processes of a launcher.")
+
+  @Option(help: "The number of this process. (default: what the launcher says)") var rank: Int?
+  @Option(help: "How many processes there are. (default: what the launcher says)") var size: Int?
+  @Option(help: "Where process 0 listens, as HOST:PORT. (default: what the launcher says)")
+  var rendezvous: String?
+  @Option(help: "How many seconds the processes wait for each other.") var patience = 60
+  @OptionGroup(title: "Other machines") var connection: ConnectionFlags
+
   static func main() async {
+    let program = parseOrExit()
     do {
-      let launch = try LaunchEnvironment.takeFromProcess()
+      // First of all: what it takes from the environment must be gone before there are other threads.
+      let launch = try LaunchEnvironment.takeFromProcess(
+        LaunchEnvironment.Given(
+          rank: program.rank, size: program.size,
+          rendezvous: try program.rendezvous.map { try TCPAddress($0) }))
       guard launch.size > 1 else {
         throw RuntimeError(.invalidConfiguration, "One process has no workers: start two or more.")
       }
-      try await launch.rank == 0 ? lead(launch) : follow(launch)
+      try await launch.rank == 0 ? program.lead(launch) : program.follow(launch)
     } catch {
       FileHandle.standardError.write(Data("mpi-ps: \(error)\n".utf8))
-      exit(1)
+      Foundation.exit(1)
     }
   }
 
-  private static var listener: TCPListenerOptions {
-    var options = TCPListenerOptions()
-    options.insecure = CommandLine.arguments.contains("--insecure")
-    return options
-  }
-
-  private static var connection: TCPOptions {
-    var options = TCPOptions()
-    options.insecure = listener.insecure
-    return options
-  }
-
   /// Process 0: waits for the others, trains on them, and compares with training alone.
-  private static func lead(_ launch: LaunchEnvironment) async throws {
+  private func lead(_ launch: LaunchEnvironment) async throws {
+    let listener = try connection.listenerOptions()
+    let options = try connection.options()
     let registry = Registry(actors: [Meeting.self])
     try await withWorkerServer(on: launch.rendezvous, registry: registry, listener: listener) { _ in
-      let addresses = await Attendance.shared.addresses(launch.size - 1)
-      var alone = try server()
-      var remote = alone
-      for _ in 0..<30 { try await alone.round() }
-      let workers = try WorkerConfiguration.parsing(
-        addresses.joined(separator: ","), options: BackendOptions(tcp: connection))
-      try await withActorPool(workers, registry: .byzKit) { pool in
-        for _ in 0..<30 { try await remote.round(on: pool) }
+      do {
+        try await train(on: try await addresses(launch), options)
+        await Attendance.shared.end(.success(()))
+      } catch {
+        await Attendance.shared.end(.failure(error))
+        throw error
       }
-      await Attendance.shared.end()
-      let isSame = remote.parameters == alone.parameters
-      print("\(addresses.count) workers, \(remote.roundsDone) rounds, same bits: \(isSame)")
+    }
+  }
+
+  private func train(on addresses: [String], _ options: BackendOptions) async throws {
+    var alone = try Self.server()
+    var remote = alone
+    for _ in 0..<30 { try await alone.round() }
+    let workers = try WorkerConfiguration.parsing(
+      addresses.joined(separator: ","), options: options)
+    try await withActorPool(workers, registry: .byzKit) { pool in
+      for _ in 0..<30 { try await remote.round(on: pool) }
+    }
+    let isSame = remote.parameters == alone.parameters
+    print("\(addresses.count) workers, \(remote.roundsDone) rounds, same bits: \(isSame)")
+  }
+
+  /// Where the others listen.
+  private func addresses(_ launch: LaunchEnvironment) async throws -> [String] {
+    do {
+      return try await withDeadline(.seconds(patience)) {
+        try await Attendance.shared.addresses(launch.size - 1)
+      }
+    } catch let error as RuntimeError where error.code == .deadlineExceeded {
+      let present = await Attendance.shared.ranks
+      let missing = (1..<launch.size).filter { !present.contains($0) }.map(String.init)
+      throw RuntimeError(
+        .deadlineExceeded,
+        """
+        Not there within \(patience) seconds: process \(missing.joined(separator: ", ")). Were all started, and can they reach \
+        \(launch.rendezvous)? --patience waits longer.
+        """)
     }
   }
 
   /// The others: work until process 0 has ended the meeting, or is gone.
-  private static func follow(_ launch: LaunchEnvironment) async throws {
+  private func follow(_ launch: LaunchEnvironment) async throws {
     let isLocal = launch.rendezvous.host == "127.0.0.1"
     let host = isLocal ? "127.0.0.1" : ProcessInfo.processInfo.hostName
+    var options = try connection.options().tcp
+    // For as long as its patience lasts.
+    options.retry.attempts = .max
+    let meetingPlace = TCPBackend(launch.rendezvous, options: options)
     try await withWorkerServer(
-      on: TCPAddress("\(host):0"), registry: .byzKit, listener: listener
+      on: TCPAddress("\(host):0"), registry: .byzKit, listener: try connection.listenerOptions()
     ) { worker in
       try await withActorSystem(Registry(actors: [Meeting.self])) { system in
-        let backend = TCPBackend(launch.rendezvous, options: connection)
-        let meeting = try await system.spawn(Meeting.self, launch.rank, on: backend)
+        let meeting = try await withDeadline(.seconds(patience)) {
+          try await system.spawn(Meeting.self, launch.rank, on: meetingPlace)
+        }
         try await meeting.attend(worker.address)
       }
     }
@@ -102,8 +141,8 @@ distributed actor Meeting: RemoteActor {
   }
 
   /// Returns when the meeting is over.
-  distributed func attend(_ address: String) async {
-    await Attendance.shared.attend(rank, address)
+  distributed func attend(_ address: String) async throws {
+    try await Attendance.shared.attend(rank, address)
   }
 }
 
@@ -111,30 +150,34 @@ distributed actor Meeting: RemoteActor {
 actor Attendance {
   static let shared = Attendance()
   private var members: [Int: String] = [:]
-  private var isOver = false
-  private var expected = 0
-  private var waitingForAll: CheckedContinuation<Void, Never>?
-  private var waitingForEnd: [CheckedContinuation<Void, Never>] = []
+  private let (arrivals, continuation) = AsyncStream.makeStream(of: Void.self)
+  private var outcome: Result<Void, any Error>?
+  private var waitingForEnd: [CheckedContinuation<Void, any Error>] = []
 
-  func attend(_ rank: Int, _ address: String) async {
-    members[rank] = address
-    if members.count == expected {
-      waitingForAll?.resume()
-      waitingForAll = nil
+  func attend(_ rank: Int, _ address: String) async throws {
+    guard members[rank] == nil else {
+      throw RuntimeError(.invalidConfiguration, "There is a process \(rank) already.")
     }
-    if !isOver { await withCheckedContinuation { waitingForEnd.append($0) } }
+    members[rank] = address
+    continuation.yield()
+    if let outcome { return try outcome.get() }
+    try await withCheckedThrowingContinuation { waitingForEnd.append($0) }
   }
 
-  /// The addresses of so many others, by rank.
-  func addresses(_ count: Int) async -> [String] {
-    expected = count
-    if members.count < count { await withCheckedContinuation { waitingForAll = $0 } }
-    return members.sorted { $0.key < $1.key }.map(\.value)
+  var ranks: Set<Int> { Set(members.keys) }
+
+  /// The addresses of so many others, by rank, when they are there.
+  func addresses(_ count: Int) async throws -> [String] {
+    for await _ in arrivals {
+      let addresses = (1...count).compactMap { members[$0] }
+      if addresses.count == count { return addresses }
+    }
+    throw CancellationError()
   }
 
-  func end() {
-    isOver = true
-    for waiting in waitingForEnd { waiting.resume() }
+  func end(_ outcome: Result<Void, any Error>) {
+    self.outcome = outcome
+    for waiting in waitingForEnd { waiting.resume(with: outcome) }
     waitingForEnd = []
   }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("Under mpirun", .timeLimit(.minutes(2)))
+@Suite("The parameter server of a launcher", .timeLimit(.minutes(2)))
 struct MPITests {
   private static let mpirun = ["/usr/bin/mpirun", "/usr/local/bin/mpirun"].first {
     FileManager.default.isExecutableFile(atPath: $0)
@@ -10,22 +10,75 @@ struct MPITests {
   @Test(
     "process 0 trains on the others, with the same bits as alone",
     .enabled(if: mpirun != nil, "There is no mpirun: apt-get install openmpi-bin"))
-  func parameterServer() throws {
+  func launched() async throws {
+    let program = try #require(Self.program("mpi-ps")).path
+    let end = try await Self.run(
+      try #require(Self.mpirun), ["--oversubscribe", "-n", "4", program],
+      [
+        "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "MASTER_PORT": "\(UInt16.random(in: 20_000..<32_000))",
+      ])
+    #expect(end.output == "3 workers, 30 rounds, same bits: true\n", "\(end.errors)")
+    #expect(end.status == 0)
+  }
+
+  @Test("trains without a launcher, when flags say who is who")
+  func flags() async throws {
+    let program = try #require(Self.program("mpi-ps")).path
+    let port = UInt16.random(in: 20_000..<32_000)
+    @Sendable func process(_ rank: Int) async throws -> (
+      status: Int32, output: String, errors: String
+    ) {
+      try await Self.run(
+        program, ["--rank", "\(rank)", "--size", "2", "--rendezvous", "127.0.0.1:\(port)"])
+    }
+    async let worker = process(1)
+    let server = try await process(0)
+    #expect(server.output == "1 workers, 30 rounds, same bits: true\n", "\(server.errors)")
+    #expect(try await (server.status, worker.status) == (0, 0))
+  }
+
+  @Test("waits for the others for a while only, and names them")
+  func missing() async throws {
+    let program = try #require(Self.program("mpi-ps")).path
+    let port = UInt16.random(in: 20_000..<32_000)
+    @Sendable func process(_ rank: Int) async throws -> (
+      status: Int32, output: String, errors: String
+    ) {
+      try await Self.run(
+        program,
+        [
+          "--rank", "\(rank)", "--size", "3", "--rendezvous", "127.0.0.1:\(port)",
+          "--patience", "5",
+        ])
+    }
+    async let present = process(2)
+    let end = try await process(0)
+    #expect(end.status == 1 && end.output.isEmpty)
+    #expect(end.errors.contains("within 5 seconds: process 1."), "\(end.errors)")
+    #expect(try await present.status == 1)
+  }
+
+  /// Runs a program to its end, for which no thread waits.
+  private static func run(
+    _ path: String, _ arguments: [String], _ variables: [String: String] = [:]
+  ) async throws -> (status: Int32, output: String, errors: String) {
     let process = Process()
-    process.executableURL = URL(filePath: try #require(Self.mpirun))
-    process.arguments = ["--oversubscribe", "-n", "4", try #require(Self.program("mpi-ps")).path]
-    process.environment = ProcessInfo.processInfo.environment.merging([
-      "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-      "MASTER_PORT": "\(UInt16.random(in: 20_000..<32_000))",
-    ]) { $1 }
-    let output = Pipe()
+    process.executableURL = URL(filePath: path)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(variables) { $1 }
+    let (output, errors) = (Pipe(), Pipe())
     process.standardOutput = output
-    try process.run()
-    let said = String(
-      decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-    process.waitUntilExit()
-    #expect(said == "3 workers, 30 rounds, same bits: true\n")
-    #expect(process.terminationStatus == 0)
+    process.standardError = errors
+    let status = try await withCheckedThrowingContinuation { continuation in
+      process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
+      do { try process.run() } catch { continuation.resume(throwing: error) }
+    }
+    // They say no more than a pipe holds.
+    func text(_ pipe: Pipe) throws -> String {
+      String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    }
+    return (status, try text(output), try text(errors))
   }
 
   /// An executable of this package, beside the bundle of the tests.

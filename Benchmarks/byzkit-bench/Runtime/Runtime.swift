@@ -15,6 +15,7 @@ struct Runtime: AsyncParsableCommand {
   @Option(help: "Only rows of which \"row, backend\" contains this; not the peers.") var filter:
     String?
   @Flag(help: "Print the table for a document.") var markdown = false
+  @Flag(help: "Fail if a promise is not kept.") var check = false
   @Option(help: "Where to write all figures, as JSON.") var json: String?
   @Option(help: "The Python to time byzpy and ray with, where it has them.")
   var python = "python3"
@@ -48,5 +49,6 @@ struct Runtime: AsyncParsableCommand {
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
       try encoder.encode(report).write(to: URL(fileURLWithPath: json))
     }
+    if check, report.figures.contains(where: { $0.isKept == false }) { throw ExitCode.failure }
   }
 }
