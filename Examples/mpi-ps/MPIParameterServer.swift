@@ -47,6 +47,7 @@ struct MPIParameterServer: ParsableCommand {
 
   /// Process 0: waits for the others, trains on them, and compares with training alone.
   private func lead(_ launch: LaunchEnvironment) async throws {
+    await Attendance.shared.expect(launch.size)
     let listener = try connection.listenerOptions()
     let options = try connection.options()
     let registry = Registry(actors: [Meeting.self])
@@ -78,7 +79,7 @@ struct MPIParameterServer: ParsableCommand {
   private func addresses(_ launch: LaunchEnvironment) async throws -> [String] {
     do {
       return try await withDeadline(.seconds(patience)) {
-        try await Attendance.shared.addresses(launch.size - 1)
+        try await Attendance.shared.addresses()
       }
     } catch let error as RuntimeError where error.code == .deadlineExceeded {
       let present = await Attendance.shared.ranks
@@ -94,7 +95,8 @@ struct MPIParameterServer: ParsableCommand {
 
   /// The others: work until process 0 has ended the meeting, or is gone.
   private func follow(_ launch: LaunchEnvironment) async throws {
-    let isLocal = launch.rendezvous.host == "127.0.0.1"
+    let meeting = launch.rendezvous.host
+    let isLocal = meeting == "localhost" || meeting == "::1" || meeting.hasPrefix("127.")
     let host = isLocal ? "127.0.0.1" : ProcessInfo.processInfo.hostName
     var options = try connection.options().tcp
     // For as long as its patience lasts.
@@ -104,8 +106,18 @@ struct MPIParameterServer: ParsableCommand {
       on: TCPAddress("\(host):0"), registry: .byzKit, listener: try connection.listenerOptions()
     ) { worker in
       try await withActorSystem(Registry(actors: [Meeting.self])) { system in
-        let meeting = try await withDeadline(.seconds(patience)) {
-          try await system.spawn(Meeting.self, launch.rank, on: meetingPlace)
+        let meeting: Meeting
+        do {
+          meeting = try await withDeadline(.seconds(patience)) {
+            try await system.spawn(Meeting.self, launch.rank, on: meetingPlace)
+          }
+        } catch let error as RuntimeError where error.code == .deadlineExceeded {
+          throw RuntimeError(
+            .deadlineExceeded,
+            """
+            Process 0 did not listen at \(launch.rendezvous) within \(patience) seconds. Was it started, and can it be reached \
+            from here? --patience waits longer.
+            """)
         }
         try await meeting.attend(worker.address)
       }
@@ -149,14 +161,20 @@ distributed actor Meeting: RemoteActor {
 /// Who is at the meeting of process 0.
 actor Attendance {
   static let shared = Attendance()
+  private var size = 1
   private var members: [Int: String] = [:]
   private let (arrivals, continuation) = AsyncStream.makeStream(of: Void.self)
   private var outcome: Result<Void, any Error>?
   private var waitingForEnd: [CheckedContinuation<Void, any Error>] = []
 
+  /// Says how many processes there are, this one included.
+  func expect(_ size: Int) { self.size = size }
+
   func attend(_ rank: Int, _ address: String) async throws {
-    guard members[rank] == nil else {
-      throw RuntimeError(.invalidConfiguration, "There is a process \(rank) already.")
+    guard (1..<size).contains(rank), members[rank] == nil else {
+      throw RuntimeError(
+        .invalidConfiguration,
+        "There is a process \(rank) already, or none, of \(size). Do all have the same size?")
     }
     members[rank] = address
     continuation.yield()
@@ -166,11 +184,11 @@ actor Attendance {
 
   var ranks: Set<Int> { Set(members.keys) }
 
-  /// The addresses of so many others, by rank, when they are there.
-  func addresses(_ count: Int) async throws -> [String] {
+  /// The addresses of the others, by rank, when all are there.
+  func addresses() async throws -> [String] {
     for await _ in arrivals {
-      let addresses = (1...count).compactMap { members[$0] }
-      if addresses.count == count { return addresses }
+      let addresses = (1..<size).compactMap { members[$0] }
+      if addresses.count == size - 1 { return addresses }
     }
     throw CancellationError()
   }

@@ -78,8 +78,7 @@ public struct LaunchEnvironment: Hashable, Sendable {
   ) throws(RuntimeError) {
     let reader = LaunchVariables(variables: variables, hostName: hostName)
     // Flags go first: nobody asks what variables say beside them.
-    let isComplete =
-      given.rank != nil && given.size != nil && given.localRank != nil && given.rendezvous != nil
+    let isComplete = given.rank != nil && given.size != nil && given.rendezvous != nil
     let found = isComplete ? nil : try reader.found()
     guard let rank = given.rank ?? found?.rank, let size = given.size ?? found?.size else {
       let lacking = (given.rank ?? found?.rank) == nil ? "rank" : "size"
@@ -95,7 +94,8 @@ public struct LaunchEnvironment: Hashable, Sendable {
         .invalidConfiguration,
         "The rank is \(rank) and the size \(size): 0 ≤ rank < size is needed.")
     }
-    let localRank = given.localRank ?? found?.localRank ?? 0
+    // A launcher's goes with the launcher's rank.
+    let localRank = given.localRank ?? (given.rank == nil ? found?.localRank : nil) ?? 0
     guard (0..<size).contains(localRank) else {
       throw RuntimeError(
         .invalidConfiguration,

@@ -78,6 +78,11 @@ struct LaunchEnvironmentTests {
       given: .init(rank: 1, size: 2, rendezvous: try? TCPAddress("b:1")), source: .given, rank: 1,
       size: 2, rendezvous: "b:1"),
     Case(
+      title: "flags beside variables that say nothing of use",
+      variables: ["RANK": "abc", "LOCAL_RANK": "5"],
+      given: .init(rank: 1, size: 2, rendezvous: try? TCPAddress("b:1")), source: .given, rank: 1,
+      size: 2, rendezvous: "b:1"),
+    Case(
       title: "flags for what the launcher leaves out", variables: ["RANK": "3"],
       given: .init(size: 4, rendezvous: try? TCPAddress("b:1")), source: .torchrun, rank: 3,
       size: 4,

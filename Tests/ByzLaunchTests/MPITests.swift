@@ -1,3 +1,4 @@
+import ByzLaunch
 import Foundation
 import Testing
 
@@ -42,20 +43,23 @@ struct MPITests {
   func missing() async throws {
     let program = try #require(Self.program("mpi-ps")).path
     let port = UInt16.random(in: 20_000..<32_000)
-    @Sendable func process(_ rank: Int) async throws -> (
+    @Sendable func process(_ rank: Int, patience: Int) async throws -> (
       status: Int32, output: String, errors: String
     ) {
       try await Self.run(
         program,
         [
           "--rank", "\(rank)", "--size", "3", "--rendezvous", "127.0.0.1:\(port)",
-          "--patience", "5",
+          "--patience", "\(patience)",
         ])
     }
-    async let present = process(2)
-    let end = try await process(0)
+    let early = try await process(1, patience: 1)
+    #expect(
+      early.status == 1 && early.errors.contains("Process 0 did not listen"), "\(early.errors)")
+    async let present = process(2, patience: 60)
+    let end = try await process(0, patience: 12)
     #expect(end.status == 1 && end.output.isEmpty)
-    #expect(end.errors.contains("within 5 seconds: process 1."), "\(end.errors)")
+    #expect(end.errors.contains("within 12 seconds: process 1."), "\(end.errors)")
     #expect(try await present.status == 1)
   }
 
@@ -66,7 +70,10 @@ struct MPITests {
     let process = Process()
     process.executableURL = URL(filePath: path)
     process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(variables) { $1 }
+    // Not those of a launcher that started the tests.
+    process.environment = ProcessInfo.processInfo.environment
+      .filter { !LaunchEnvironment.isLauncherVariable($0.key) }
+      .merging(variables) { $1 }
     let (output, errors) = (Pipe(), Pipe())
     process.standardOutput = output
     process.standardError = errors

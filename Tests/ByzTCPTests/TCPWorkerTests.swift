@@ -25,7 +25,7 @@ struct Doubled: Subtask {
   }
 }
 
-@Suite("Workers over TCP", .timeLimit(.minutes(2)))
+@Suite("Workers over TCP", .timeLimit(.minutes(5)))
 struct TCPWorkerTests {
   /// A host of workers that know how to sum.
   func withHost<R>(
@@ -197,8 +197,12 @@ struct TCPWorkerTests {
           try await Task.sleep(for: .milliseconds(20))
         }
         #expect(open.isEmpty)
+        // The server hears of an end a little later than the other side.
+        while ends.withLock({ $0.count }) < 20 {
+          try Task.checkCancellation()
+          try await expectService(from: pool)
+        }
         let reasons = ends.withLock { $0 }
-        #expect(reasons.count >= 20)
         #expect(reasons.allSatisfy { $0.message.contains("handshakeTimeout") }, "\(reasons)")
       }
     }

@@ -5,6 +5,9 @@
 package struct InboxState<Message: Sendable>: Sendable {
   package typealias Directive = QueueState<Message>.Directive
 
+  /// The most types of which messages or those who wait for some are there.
+  package static var maxTypes: Int { 1024 }
+
   private let capacity: Int
   /// No type that nothing is known of, so that names alone take no memory.
   private var queues: [String: QueueState<Message>] = [:]
@@ -19,14 +22,22 @@ package struct InboxState<Message: Sendable>: Sendable {
   /// How many wait, to send or to receive.
   package var waitingCount: Int { queues.values.reduce(0) { $0 + $1.waitingCount } }
 
+  /// Whether there is a place for messages of a type. A closed inbox refuses them for that.
+  package func takes(_ type: String) -> Bool {
+    isClosed || queues[type] != nil || queues.count < Self.maxTypes
+  }
+
   /// Takes a message in if there is room or someone waits for it.
   package mutating func offer(
     _ message: Message, _ type: String
   ) -> (isAccepted: Bool, directives: [Directive]) {
-    change(type) { $0.offer(message) }
+    guard takes(type) else { return (false, []) }
+    return change(type) { $0.offer(message) }
   }
 
   /// Takes a message in, now or when there is room.
+  ///
+  /// - Precondition: ``takes(_:)``.
   package mutating func send(_ message: Message, _ type: String, from id: Int) -> [Directive] {
     change(type) { $0.put(message, by: id) }
   }

@@ -2,7 +2,8 @@
 ///
 /// Each message goes to exactly one receiver. Receivers of a type are served in the order they came,
 /// messages of a type in the order they were delivered. The inbox is bounded: who delivers to a full
-/// one waits, or is told that the message was not taken.
+/// one waits, or is told that the message was not taken. It holds messages of 1,024 types at a time,
+/// those included that somebody waits for: let nobody you do not trust name types.
 public final class MessageInbox: Sendable {
   private struct State {
     var inbox: InboxState<any Sendable>
@@ -39,7 +40,7 @@ public final class MessageInbox: Sendable {
 
   /// Takes a message in without waiting.
   ///
-  /// - Returns: false when there is no room, or the inbox is closed: the message is the caller's to
+  /// - Returns: false when there is no room, or the inbox is closed or holds too many types: the message is the caller's to
   ///   report as lost, or to offer again.
   public func offer(_ message: any Sendable, type: String) -> Bool {
     change { state in
@@ -50,8 +51,8 @@ public final class MessageInbox: Sendable {
 
   /// Takes a message in, waiting for room if there is none.
   ///
-  /// - Throws: `CancellationError`, or ``RuntimeError/Code/stopped`` when the inbox is closed; the
-  ///   message has not been taken then.
+  /// - Throws: `CancellationError`, ``RuntimeError/Code/stopped`` when the inbox is closed, or ``RuntimeError/Code/limitExceeded``
+  ///   when it holds messages of 1,024 other types; the message has not been taken then.
   public func deliver(_ message: any Sendable, type: String) async throws {
     let id = state.withLock { $0.makeID() }
     // After the handler of a cancellation, which may come when all is over.
@@ -62,6 +63,13 @@ public final class MessageInbox: Sendable {
         change { state in
           guard !state.cancelled.contains(id) else {
             continuation.resume(throwing: CancellationError())
+            return ((), [])
+          }
+          guard state.inbox.takes(type) else {
+            continuation.resume(
+              throwing: RuntimeError(
+                .limitExceeded,
+                "The inbox holds messages of \(InboxState<any Sendable>.maxTypes) other types."))
             return ((), [])
           }
           state.senders[id] = continuation

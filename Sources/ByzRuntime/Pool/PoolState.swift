@@ -292,6 +292,8 @@ extension PoolState {
       forgetIfDone(id)
       return []
     }
+    // Nothing begins any more, so nobody would ever have its turn.
+    if isStopped { return fail(id, .stopped) }
     if attempts >= call.options.maxAttempts {
       return fail(id, .lost(subtask: subtask, attempts: attempts))
     }

@@ -1,3 +1,5 @@
+internal import ByzTensor
+
 /// A worker in another process: subtasks travel to it with the part of their operands that they touch.
 package final class RemoteWorker: Worker {
   package let name: String
@@ -47,8 +49,44 @@ package final class RemoteWorker: Worker {
     let (value, segments) = try SubtaskRequest.encode(subtask, operands)
     // By another thread than the caller's, who may have other workers to begin with.
     if peer.link.copies(segments) { await Task.yield() }
-    let answer = try await system.call(peer, .subtask(value), segments: segments)
+    let answer = try await call(.subtask(value), segments)
     return try SubtaskRequest.finish(subtask, operands, answer: answer, system: system)
+  }
+
+  /// Calls the worker. Once the calling task is cancelled it has as long to answer as a process may be silent: what has not ended by
+  /// then is taken to hang, and the worker is given up.
+  private func call(_ request: Service, _ segments: [Segment]) async throws -> ByzActorSystem.Answer
+  {
+    let (peer, name, limit) = (peer, name, system.liveness.timeout)
+    let patience = Monitor(Patience())
+    defer { patience.withLock { $0.end() } }
+    return try await withTaskCancellationHandler {
+      try await system.call(peer, request, segments: segments)
+    } onCancel: {
+      patience.withLock {
+        $0.begin(limit) {
+          peer.link.close(
+            RuntimeError(.workerLost, "\(name) did not end a cancelled subtask within \(limit)."))
+        }
+      }
+    }
+  }
+
+  /// How long a call that was cancelled is still waited for.
+  private struct Patience: Sendable {
+    private var isOver = false
+    private var deadline: Deadline?
+
+    mutating func begin(_ limit: Duration, _ action: @escaping @Sendable () -> Void) {
+      guard !isOver else { return }
+      deadline = Deadline(at: Alarm.now + limit, action)
+      deadline?.set()
+    }
+
+    mutating func end() {
+      isOver = true
+      deadline?.clear()
+    }
   }
 
   private func keep(_ index: Int, of residents: Residents) async throws {
@@ -80,7 +118,7 @@ package final class RemoteWorker: Worker {
       _ = try await CallDeadline.$current.withValue(.now + system.liveness.timeout) {
         try await system.call(peer, .subtask(.null))
       }
-    } catch let error as RuntimeError where error.code == .malformedMessage {
+    } catch let error as RuntimeError where error.code == .malformedMessage && !peer.hasEnded {
       return
     } catch let error as RuntimeError where error.code == .deadlineExceeded {
       peer.link.close(

@@ -12,7 +12,7 @@ import Testing
   import Musl
 #endif
 
-@Suite("Rules and nodes on every backend")
+@Suite("Rules and nodes on every backend", .timeLimit(.minutes(5)))
 struct BackendTests {
   /// Other tests may keep this process's tasks from saying hello for long.
   private static let patient = {
@@ -75,23 +75,27 @@ struct BackendTests {
   @Test("Every rule gives the bits of the direct call while a worker is killed")
   func killed() async throws {
     let vectors = PoolTests.vectors(Float.self, d: 4 * 2048)
+    let name = "mortal-\(getpid())"
     let mortals = WorkerConfiguration.testProcesses(
-      3, name: "mortal", restarts: RestartPolicy(maxRestarts: .max, backOff: .zero))
+      3, name: name, restarts: RestartPolicy(maxRestarts: .max, backOff: .zero))
     try await withActorPool(mortals, .threads(1)) { (pool) async throws -> Void in
+      var hits = 0
       for tested in TestedRule.all {
         let rule = tested.make(PoolTests.n, try #require(tested.f(n: PoolTests.n)), 1)
         let expected = try rule.outputs(vectors)
         // At any moment of its work, or before or after it: until one has hit, or many have not.
         let before = pool.lostSubtaskCount
         for _ in 0..<5 where pool.lostSubtaskCount == before {
-          let victim = workers(named: "mortal").randomElement()
+          let victim = workers(named: name).randomElement()
           async let actual = rule.outputs(vectors, on: pool, chunkSize: 512)
           try await Task.sleep(for: .microseconds(.random(in: 0...1000)))
           if let victim { kill(victim, SIGKILL) }
           #expect(hasSameBits(try await actual, expected), "\(rule)")
         }
+        if pool.lostSubtaskCount > before { hits += 1 }
       }
-      #expect(pool.lostSubtaskCount >= 1)
+      // Some rules are one short subtask, which is hard to hit.
+      #expect(hits >= 5)
     }
   }
 
@@ -105,10 +109,11 @@ struct BackendTests {
       return server.parameters
     }
     let expected = try await train(on: nil)
-    try await withActorPool(.testProcesses(2, name: "learner")) { (pool) async throws -> Void in
+    let name = "learner-\(getpid())"
+    try await withActorPool(.testProcesses(2, name: name)) { (pool) async throws -> Void in
       let actual = try await train(on: pool)
       #expect(actual.hasSameBits(as: expected))
-      for victim in workers(named: "learner") { kill(victim, SIGKILL) }
+      for victim in workers(named: name) { kill(victim, SIGKILL) }
       let again = try await train(on: pool)
       #expect(again.hasSameBits(as: expected))
     }

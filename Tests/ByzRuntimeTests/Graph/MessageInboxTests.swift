@@ -46,6 +46,21 @@ struct MessageInboxTests {
     #expect(received == Array(0..<100))
   }
 
+  @Test("holds messages of so many types only")
+  func types() async throws {
+    let inbox = MessageInbox(capacity: 2)
+    for type in 0..<1024 { #expect(inbox.offer(type, type: "\(type)")) }
+    #expect(!inbox.offer(0, type: "one more"))
+    let error = await #expect(throws: RuntimeError.self) {
+      try await inbox.deliver(0, type: "one more")
+    }
+    #expect(error?.code == .limitExceeded)
+    #expect(inbox.offer(1, type: "7"))
+    for _ in 0..<2 { _ = try await inbox.receive("7") }
+    try await inbox.deliver(0, type: "one more")
+    #expect(number(try await inbox.receive("one more")) == 0)
+  }
+
   @Test("lets a sender wait while it is full, and tells one that does not wait")
   func backPressure() async throws {
     let inbox = MessageInbox(capacity: 1)

@@ -106,7 +106,6 @@ struct PoolStateTests {
     var state = pool([.cpu], [.cpu])
     _ = submit(&state, 0, 3)
     #expect(finish(&state, 1) == [run(0, 2, on: 1)])
-    #expect(!state.hasWaiting(0))
     #expect(finish(&state, 0) == [])
     #expect(finish(&state, 1) == [])
   }
@@ -284,6 +283,17 @@ struct PoolStateTests {
     var state = replaceablePool(1)
     _ = submit(&state, 0, 1)
     _ = state.handle(.stopped)
-    #expect(lose(&state, 0) == [.fail(call: 0, .noCapableWorker(nil))])
+    #expect(lose(&state, 0) == [.fail(call: 0, .stopped)])
+  }
+
+  @Test("fails what is lost after it has been stopped, though another worker is left that answers")
+  func lossOfOneAfterStop() {
+    var state = replaceablePool(2)
+    #expect(submit(&state, 0, 2) == [run(0, 0, on: 0), run(0, 1, on: 1)])
+    #expect(state.handle(.stopped) == [])
+    #expect(lose(&state, 0) == [.fail(call: 0, .stopped)])
+    #expect(state.handle(.workerEnded(1, epoch: 0)) == [])
+    #expect(finish(&state, 1) == [])
+    #expect(!state.hasWaiting(0))
   }
 }
