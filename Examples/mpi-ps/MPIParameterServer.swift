@@ -115,9 +115,9 @@ struct MPIParameterServer: ParsableCommand {
           throw RuntimeError(
             .deadlineExceeded,
             """
-            Process 0 did not listen at \(launch.rendezvous) within \(patience) seconds. Was it started, and can it be reached \
+            Process 0 did not answer at \(launch.rendezvous) within \(patience) seconds. Was it started, and can it be reached \
             from here? --patience waits longer.
-            """)
+            """, cause: error)
         }
         try await meeting.attend(worker.address)
       }

@@ -35,7 +35,7 @@ public struct LaunchEnvironment: Hashable, Sendable {
     public var rank: Int?
     /// How many there are.
     public var size: Int?
-    /// The number of this process among those on its machine.
+    /// The number of this process among those on its machine; 0 if the rank is given and this is not.
     public var localRank: Int?
     /// Where process 0 listens.
     public var rendezvous: TCPAddress?

@@ -93,6 +93,16 @@ public final class ActorPool: Sendable {
     replacements.close()
   }
 
+  /// Gives up the workers in other processes that are left, so that nothing in the pool waits for them any more.
+  func giveUpWorkers(after limit: Duration) {
+    for case let worker as RemoteWorker in dispatcher.withLock({ $0.workers }) {
+      worker.giveUp(
+        RuntimeError(
+          .stopped,
+          "The pool was stopped, and \(worker.name) did not end its subtask within \(limit)."))
+    }
+  }
+
   /// Waits for the subtasks that are running, and ends every worker.
   func stopWorkers() async {
     await stopAll(dispatcher.withLock { $0.workers })
@@ -104,7 +114,7 @@ public final class ActorPool: Sendable {
 /// Makes a pool, hands it to `body`, and stops every worker when `body` ends, however it ends.
 ///
 /// Work that others still have in the pool when `body` ends fails with
-/// ``RuntimeError/Code/stopped``; subtasks that are running are waited for.
+/// ``RuntimeError/Code/stopped``; subtasks that are running are waited for, those in other processes for ``Liveness/timeout``.
 ///
 /// A worker that is lost is replaced by another of its configuration, as far as its
 /// ``WorkerConfiguration/restarts`` allow; work goes on elsewhere meanwhile. Work that only lost
@@ -160,7 +170,12 @@ package func withActorPool<Value>(
       outcome = .failure(error)
     }
     pool.refuseWork()
+    // What nobody waits for any more may heed no cancellation.
+    let limit = links.liveness.timeout
+    let patience = Deadline(at: Alarm.now + limit) { pool.giveUpWorkers(after: limit) }
+    patience.set()
     await background
+    patience.clear()
   }
   await pool.stopWorkers()
   return try outcome.get()

@@ -1,5 +1,3 @@
-internal import ByzTensor
-
 /// A worker in another process: subtasks travel to it with the part of their operands that they touch.
 package final class RemoteWorker: Worker {
   package let name: String
@@ -49,44 +47,8 @@ package final class RemoteWorker: Worker {
     let (value, segments) = try SubtaskRequest.encode(subtask, operands)
     // By another thread than the caller's, who may have other workers to begin with.
     if peer.link.copies(segments) { await Task.yield() }
-    let answer = try await call(.subtask(value), segments)
+    let answer = try await system.call(peer, .subtask(value), segments: segments)
     return try SubtaskRequest.finish(subtask, operands, answer: answer, system: system)
-  }
-
-  /// Calls the worker. Once the calling task is cancelled it has as long to answer as a process may be silent: what has not ended by
-  /// then is taken to hang, and the worker is given up.
-  private func call(_ request: Service, _ segments: [Segment]) async throws -> ByzActorSystem.Answer
-  {
-    let (peer, name, limit) = (peer, name, system.liveness.timeout)
-    let patience = Monitor(Patience())
-    defer { patience.withLock { $0.end() } }
-    return try await withTaskCancellationHandler {
-      try await system.call(peer, request, segments: segments)
-    } onCancel: {
-      patience.withLock {
-        $0.begin(limit) {
-          peer.link.close(
-            RuntimeError(.workerLost, "\(name) did not end a cancelled subtask within \(limit)."))
-        }
-      }
-    }
-  }
-
-  /// How long a call that was cancelled is still waited for.
-  private struct Patience: Sendable {
-    private var isOver = false
-    private var deadline: Deadline?
-
-    mutating func begin(_ limit: Duration, _ action: @escaping @Sendable () -> Void) {
-      guard !isOver else { return }
-      deadline = Deadline(at: Alarm.now + limit, action)
-      deadline?.set()
-    }
-
-    mutating func end() {
-      isOver = true
-      deadline?.clear()
-    }
   }
 
   private func keep(_ index: Int, of residents: Residents) async throws {
@@ -138,6 +100,9 @@ package final class RemoteWorker: Worker {
   package func whenLost(_ body: @escaping @Sendable () -> Void) {
     peer.whenEnded { _ in body() }
   }
+
+  /// Ends the connection, whatever is under way.
+  func giveUp(_ reason: RuntimeError) { peer.link.close(reason) }
 
   package func stop() async { await peer.close() }
 }

@@ -18,7 +18,7 @@ public struct SubtaskOptions: Hashable, Sendable {
   /// worker gets nothing else until the subtask ends, which the end of the pool's scope waits for.
   /// A caller that is cancelled does not wait for such a subtask either. A worker in another process
   /// gets nothing else either, and one that does not end the subtask within ``Liveness/timeout`` is
-  /// given up as lost: a child process is killed, and another takes its place. The same goes for a subtask whose caller is cancelled.
+  /// given up as lost: a child process is killed, and another takes its place.
   public var timeout: Duration?
 
   /// By default anywhere, as many at once as there are workers, three attempts, and no time limit.

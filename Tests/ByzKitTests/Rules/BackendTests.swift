@@ -86,6 +86,11 @@ struct BackendTests {
         // At any moment of its work, or before or after it: until one has hit, or many have not.
         let before = pool.lostSubtaskCount
         for _ in 0..<5 where pool.lostSubtaskCount == before {
+          // One that has not come up yet has nothing to lose; it is made when there is work.
+          while pool.workerCount() < 4 {
+            try Task.checkCancellation()
+            _ = try await rule.outputs(vectors, on: pool, chunkSize: 512)
+          }
           let victim = workers(named: name).randomElement()
           async let actual = rule.outputs(vectors, on: pool, chunkSize: 512)
           try await Task.sleep(for: .microseconds(.random(in: 0...1000)))
