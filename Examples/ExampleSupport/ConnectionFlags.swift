@@ -20,7 +20,7 @@ package struct ConnectionFlags: ParsableArguments {
   package var tlsName: String?
   @Flag(help: "Allow connections to other machines without TLS; over UCX there is no other.")
   package var insecure = false
-  @Flag(help: "Refuse workers that would compute other bits than this program.")
+  @Flag(help: "Refuse who would compute other bits than this program.")
   package var requireSameBits = false
 
   package init() {}

@@ -32,9 +32,11 @@ struct ActorDemo: Program {
     if let listen {
       let address = try TCPAddress(listen)
       let listener = try connection.listenerOptions()
-      try await interruptible {
+      var options = WorkerServerOptions()
+      options.requiresSameBits = connection.requireSameBits
+      try await interruptible { [options] in
         try await withWorkerServer(
-          on: address, registry: Self.registry, listener: listener
+          on: address, registry: Self.registry, listener: listener, options: options
         ) { server in
           print("Listening at \(server.address); Ctrl-C ends it.")
           await server.waitUntilDraining()

@@ -27,6 +27,12 @@ struct MPIParameterServer: ParsableCommand {
   @Option(help: "How many seconds the processes wait for each other.") var patience = 60
   @OptionGroup(title: "Other machines") var connection: ConnectionFlags
 
+  func validate() throws {
+    guard (1...86_400).contains(patience) else {
+      throw ValidationError("--patience is \(patience): from 1 to 86400 seconds, please.")
+    }
+  }
+
   static func main() async {
     let program = parseOrExit()
     do {
@@ -48,10 +54,17 @@ struct MPIParameterServer: ParsableCommand {
   /// Process 0: waits for the others, trains on them, and compares with training alone.
   private func lead(_ launch: LaunchEnvironment) async throws {
     await Attendance.shared.expect(launch.size)
-    let listener = try connection.listenerOptions()
+    var listener = try connection.listenerOptions()
+    // All may come at once, and from one machine.
+    listener.maxConnections = max(listener.maxConnections, launch.size)
+    listener.maxConnectionsPerAddress = max(listener.maxConnectionsPerAddress, launch.size)
+    listener.maxAcceptsPerSecondPerAddress = max(
+      listener.maxAcceptsPerSecondPerAddress, launch.size)
     let options = try connection.options()
     let registry = Registry(actors: [Meeting.self])
-    try await withWorkerServer(on: launch.rendezvous, registry: registry, listener: listener) { _ in
+    try await withWorkerServer(on: launch.rendezvous, registry: registry, listener: listener) {
+      server in
+      warnIfHidden(server, launch)
       do {
         try await train(on: try await addresses(launch), options)
         await Attendance.shared.end(.success(()))
@@ -73,6 +86,11 @@ struct MPIParameterServer: ParsableCommand {
     }
     let isSame = remote.parameters == alone.parameters
     print("\(addresses.count) workers, \(remote.roundsDone) rounds, same bits: \(isSame)")
+    guard isSame else {
+      throw RuntimeError(
+        .incompatiblePeer,
+        "Some workers have other kernels: --require-same-bits on all says which.")
+    }
   }
 
   /// Where the others listen.
@@ -95,9 +113,8 @@ struct MPIParameterServer: ParsableCommand {
 
   /// The others: work until process 0 has ended the meeting, or is gone.
   private func follow(_ launch: LaunchEnvironment) async throws {
-    let meeting = launch.rendezvous.host
-    let isLocal = meeting == "localhost" || meeting == "::1" || meeting.hasPrefix("127.")
-    let host = isLocal ? "127.0.0.1" : ProcessInfo.processInfo.hostName
+    let host =
+      Self.isLoopback(launch.rendezvous.host) ? "127.0.0.1" : ProcessInfo.processInfo.hostName
     var options = try connection.options().tcp
     // For as long as its patience lasts.
     options.retry.attempts = .max
@@ -105,6 +122,12 @@ struct MPIParameterServer: ParsableCommand {
     try await withWorkerServer(
       on: TCPAddress("\(host):0"), registry: .byzKit, listener: try connection.listenerOptions()
     ) { worker in
+      warnIfHidden(worker, launch)
+      // Certificates are for names; without one of their own, an address needs no name service.
+      let needsName = options.tls != nil && options.tls?.serverName == nil
+      let port = try TCPAddress(worker.address).port
+      let address =
+        needsName && !Self.isLoopback(host) ? "tcp://\(host):\(port)" : worker.address
       try await withActorSystem(Registry(actors: [Meeting.self])) { system in
         let meeting: Meeting
         do {
@@ -117,11 +140,27 @@ struct MPIParameterServer: ParsableCommand {
             """
             Process 0 did not answer at \(launch.rendezvous) within \(patience) seconds. Was it started, and can it be reached \
             from here? --patience waits longer.
-            """, cause: error)
+            """, cause: error.cause)
         }
-        try await meeting.attend(worker.address)
+        try await meeting.attend(address)
       }
     }
+  }
+
+  /// Says so when other machines cannot reach what listens here, though not all is on this one.
+  private func warnIfHidden(_ server: WorkerServer, _ launch: LaunchEnvironment) {
+    guard !Self.isLoopback(launch.rendezvous.host),
+      let address = try? TCPAddress(server.address), Self.isLoopback(address.host)
+    else { return }
+    let text = """
+      mpi-ps: warning: process \(launch.rank) listens at \(address), which other machines cannot reach: let /etc/hosts give this \
+      machine's name another address.\n
+      """
+    FileHandle.standardError.write(Data(text.utf8))
+  }
+
+  private static func isLoopback(_ host: String) -> Bool {
+    host == "localhost" || host == "::1" || host.hasPrefix("127.")
   }
 
   /// Six honest nodes with data of their own, and one that turns the mean round.

@@ -72,20 +72,30 @@ extension TCPBackend: LinkBackend {
       )
     }
     var backOff = BackOff(options.retry)
-    var attempts = 1
-    while true {
-      // Read each time: a certificate may be renewed meanwhile.
-      let attempt = TCPAttempt(
-        address: address, options: options, context: try options.tls?.clientContext())
-      do {
-        return try await attempt.run()
-      } catch let failure as ConnectFailure {
-        guard failure.mayPass, let delay = backOff.next() else {
-          throw failure.error(afterAttempts: attempts)
+    var attempts = 0
+    var lastFailure: ConnectFailure?
+    do {
+      while true {
+        // Read each time: a certificate may be renewed meanwhile.
+        let attempt = TCPAttempt(
+          address: address, options: options, context: try options.tls?.clientContext())
+        do {
+          return try await attempt.run()
+        } catch let failure as ConnectFailure {
+          attempts += 1
+          lastFailure = failure
+          guard failure.mayPass, let delay = backOff.next() else {
+            throw failure.error(afterAttempts: attempts)
+          }
+          try await wait(delay)
         }
-        try await wait(delay)
-        attempts += 1
       }
+    } catch let error as CancellationError {
+      // Whose time is over wants to know why.
+      guard let lastFailure, let timeLeft = CallDeadline.timeLeft, timeLeft <= .zero else {
+        throw error
+      }
+      throw lastFailure.error(afterAttempts: attempts)
     }
   }
 }

@@ -2,8 +2,8 @@ import CByzBLAS
 
 /// Matrix products by OpenBLAS, which is loaded when first needed.
 ///
-/// A product is computed on the calling thread, so its bits depend only on the matrices and on
-/// ``coreName``: machines that train together compare it. On processors with AVX-512 ByzKit chooses
+/// A product is computed on the calling thread, so its bits depend only on the matrices, on
+/// OpenBLAS's version and on ``coreName``: machines that train together compare both. On processors with AVX-512 ByzKit chooses
 /// the kernels called "SkylakeX"; the environment variables `OPENBLAS_CORETYPE` and
 /// `OPENBLAS_NUM_THREADS` overrule that and the single thread.
 public enum BLAS {
@@ -29,6 +29,13 @@ public enum BLAS {
   /// OpenBLAS's version and build options; nil without OpenBLAS.
   public static var configuration: String? {
     isAvailable ? String(cString: byz_blas_config()) : nil
+  }
+
+  /// What its bits depend on: the version and ``coreName``, such as `OpenBLAS 0.3.21 SkylakeX`; nil without OpenBLAS.
+  package static var identity: String? {
+    guard let configuration, let coreName else { return nil }
+    return (configuration.split(separator: " ").prefix(2) + [Substring(coreName)])
+      .joined(separator: " ")
   }
 
   /// How many threads one product uses: 1 unless `OPENBLAS_NUM_THREADS` says otherwise; nil without

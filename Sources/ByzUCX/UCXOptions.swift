@@ -8,8 +8,7 @@ public struct UCXOptions: Sendable {
   /// Whether everyone who can reach the network is trusted, without which only loopback addresses are used: UCX encrypts nothing,
   /// and it parses what others send before ByzKit sees it.
   public var trustedFabric = false
-  /// Refuses a worker that would compute other bits than this process, since its kernels or its BLAS are others. Who hosts workers
-  /// says so in `WorkerServerOptions`.
+  /// Refuses whoever would compute other bits than this process, since their kernels or their BLAS are others.
   public var requiresSameBits = false
   /// What a peer may send.
   public var limits = WireLimits()

@@ -20,6 +20,8 @@ public func withUCXWorkerServer<Result>(
   isolation: isolated (any Actor)? = #isolation,
   body: (WorkerServer) async throws -> Result
 ) async throws -> Result {
+  var options = options
+  options.requiresSameBits = options.requiresSameBits || listener.requiresSameBits
   let sessions = WorkerSessions(registry: registry, options: options) { address in
     UCXBackend(String(address.trimmingPrefix("ucx://")), options: listener)
   }

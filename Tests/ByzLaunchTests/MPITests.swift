@@ -55,7 +55,9 @@ struct MPITests {
     }
     let early = try await process(1, patience: 1)
     #expect(
-      early.status == 1 && early.errors.contains("Process 0 did not answer"), "\(early.errors)")
+      early.status == 1 && early.errors.contains("Process 0 did not answer")
+        && early.errors.contains("efused"), "\(early.errors)")
+    #expect(try await process(1, patience: .max).status == 64)
     async let present = process(2, patience: 60)
     let end = try await process(0, patience: 12)
     #expect(end.status == 1 && end.output.isEmpty)

@@ -71,6 +71,20 @@ struct TCPBackendTests {
       TCPBackend(address, options: options), .workerStartFailed, "Tried 3 times")
   }
 
+  @Test("says why nobody answered when its time is over, however often it may try")
+  func overdue() async throws {
+    let address = try await freePort()
+    var options = TCPOptions()
+    options.retry.attempts = .max
+    let backend = TCPBackend(address, options: options)
+    let error = await #expect(throws: RuntimeError.self) {
+      try await withDeadline(.seconds(3)) { _ = try await backend.openLink(named: "test") }
+    }
+    #expect(error?.code == .deadlineExceeded)
+    let cause = error?.cause as? RuntimeError
+    #expect(cause?.message.contains("connection refused") == true, "\(String(describing: error))")
+  }
+
   @Test("says that a host is not known")
   func unknownHost() async throws {
     // Longer than a label may be, so that no name service is asked.

@@ -167,7 +167,7 @@ struct TCPListenerTests {
   func slowHandshake(encrypted: Bool) async throws {
     var options = generous(token: token)
     options.tls = encrypted ? Certificates.tls("server") : nil
-    options.handshakeTimeout = .milliseconds(300)
+    options.handshakeTimeout = .seconds(3)
     try await EchoHost.run(options) { host in
       let silent = try RawSocket(connectingTo: host.address)
       let slow = try RawSocket(connectingTo: host.address)

@@ -69,6 +69,10 @@ struct BLASTests {
     #expect(try #require(BLAS.coreName).isEmpty == false)
     #expect(try #require(BLAS.configuration).hasPrefix("OpenBLAS"))
     #expect(try #require(BLAS.threadCount) >= 1)
+    let identity = try #require(BLAS.identity).split(separator: " ")
+    #expect(identity.count == 3 && identity[0] == "OpenBLAS")
+    #expect(identity[1].allSatisfy { $0.isNumber || $0 == "." || $0.isLetter })
+    #expect(identity[2] == BLAS.coreName ?? "")
   }
 }
 

@@ -49,6 +49,12 @@ struct Runtime: AsyncParsableCommand {
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
       try encoder.encode(report).write(to: URL(fileURLWithPath: json))
     }
-    if check, report.figures.contains(where: { $0.isKept == false }) { throw ExitCode.failure }
+    guard check else { return }
+    let missed = report.figures.filter { $0.isKept == false }
+    guard report.figures.contains(where: { $0.isKept != nil }), missed.isEmpty else {
+      let rows = missed.map { "\($0.row), \($0.backend)" }.joined(separator: "; ")
+      print(missed.isEmpty ? "\nNothing with a limit was measured." : "\nMissed: \(rows).")
+      throw ExitCode.failure
+    }
   }
 }

@@ -26,7 +26,8 @@ extension RuntimeFigure {
       }
     return [
       row, backend, p50.map(Self.time) ?? "", p99.map(Self.time) ?? "",
-      rate.map { Self.amount($0, unit) } ?? "", limitText, isKept.map { $0 ? "ok" : "over" } ?? "",
+      rate.map { Self.amount($0, unit) } ?? "", limitText,
+      isKept.map { $0 ? "ok" : "missed" } ?? "",
     ]
   }
 

@@ -107,7 +107,7 @@ extension AttackError {
     .invalidParameter(
       attack: attack.name, name: "type", value: "\(type(of: attack))",
       requirement: attack is any TargetedAttack
-        ? "one for servers, which hear one lie only; this one is for peers"
+        ? "one that tells all the same: servers hear one lie only, and faces have none of their own"
         : "one of the protocols listed at Attack")
   }
 }

@@ -13,7 +13,8 @@ public struct ClusterPlan: Sendable {
   public let mode: GossipMode
   /// The longest a round waits.
   public let deadline: Duration
-  /// How many threads of its own each node computes on; 0 for that of its task.
+  /// How many threads of its own each node has, one of which takes its local steps and all of which apply its rule; 0 for none: it
+  /// computes in its task, as a Byzantine node always makes its lies.
   public let threads: Int
 
   /// The most threads of a node.

@@ -223,7 +223,7 @@ extension Promise where Value == Void {
     until deadline: ContinuousClock.Instant?, else error: RuntimeError
   ) async throws {
     let end = deadline.map { deadline in
-      Deadline(at: Alarm.now + (deadline - .now)) { self.settle(.failure(error)) }
+      Deadline(after: deadline - .now) { self.settle(.failure(error)) }
     }
     end?.set()
     defer { end?.clear() }

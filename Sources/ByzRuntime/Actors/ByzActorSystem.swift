@@ -228,7 +228,7 @@ public final class ByzActorSystem: DistributedActorSystem {
   package func hello(namesBLAS: Bool) -> Hello {
     Hello(
       host: host, name: ProcessName.current, types: registry.versions,
-      kernels: KernelVariant.selected.rawValue, blas: namesBLAS ? BLAS.coreName ?? "" : "",
+      kernels: KernelVariant.selected.rawValue, blas: namesBLAS ? BLAS.identity ?? "" : "",
       requiresSameBits: requiresSameBits && namesBLAS)
   }
 

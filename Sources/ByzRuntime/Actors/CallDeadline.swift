@@ -4,6 +4,12 @@ package enum CallDeadline {
 
   /// What is left of it; nil for no limit.
   package static var timeLeft: Duration? { current.map { $0 - .now } }
+
+  /// A hundred years: longer than anyone waits, and not too long for a clock to add to its time.
+  static let longest = Duration.seconds(100 * 365 * 86_400)
+
+  /// The time that is so long from now, ``longest`` at most.
+  static func after(_ limit: Duration) -> ContinuousClock.Instant { .now + min(limit, longest) }
 }
 
 /// Runs `body` with a limit: when the time is over its task is cancelled, and calls of actors it waits for end, wherever they run.
@@ -18,7 +24,8 @@ package enum CallDeadline {
 public func withDeadline<Result: Sendable>(
   _ limit: Duration, body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
-  let deadline = min(ContinuousClock.now + limit, CallDeadline.current ?? .now + limit)
+  let ownDeadline = CallDeadline.after(limit)
+  let deadline = min(ownDeadline, CallDeadline.current ?? ownDeadline)
   return try await withThrowingTaskGroup(of: Result?.self) { group in
     group.addTask {
       try await CallDeadline.$current.withValue(deadline) { try await body() }

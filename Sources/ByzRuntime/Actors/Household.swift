@@ -134,7 +134,7 @@ extension Lobby {
     claim.household.settle(.success(household))
     if limit > .zero {
       clients.withLock { $0.leave(claim) }?.wait.settle(.success(()))
-      let end = Deadline(at: Alarm.now + limit) { claim.wait.settle(.success(())) }
+      let end = Deadline(after: limit) { claim.wait.settle(.success(())) }
       end.set()
       await withTaskCancellationHandler {
         _ = await claim.wait.result

@@ -80,7 +80,7 @@ package final class WorkerHost: CallServer {
       let service = try Service(WireValue(parsing: call.body, limits: peer.link.limits))
       guard let timeLeft = call.timeLeft else { return try await answer(service, call, peer) }
       // The task-local deadline makes calls that this one makes end in time, too.
-      return try await CallDeadline.$current.withValue(.now + timeLeft) {
+      return try await CallDeadline.$current.withValue(CallDeadline.after(timeLeft)) {
         try await answer(service, call, peer)
       }
     } catch {

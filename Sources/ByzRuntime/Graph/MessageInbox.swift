@@ -52,7 +52,7 @@ public final class MessageInbox: Sendable {
   /// Takes a message in, waiting for room if there is none.
   ///
   /// - Throws: `CancellationError`, ``RuntimeError/Code/stopped`` when the inbox is closed, or ``RuntimeError/Code/limitExceeded``
-  ///   when it holds messages of 1,024 other types; the message has not been taken then.
+  ///   when it holds messages of 1,024 other types, or some wait for them; the message has not been taken then.
   public func deliver(_ message: any Sendable, type: String) async throws {
     let id = state.withLock { $0.makeID() }
     // After the handler of a cancellation, which may come when all is over.
@@ -69,7 +69,8 @@ public final class MessageInbox: Sendable {
             continuation.resume(
               throwing: RuntimeError(
                 .limitExceeded,
-                "The inbox holds messages of \(InboxState<any Sendable>.maxTypes) other types."))
+                "The inbox holds, or is asked for, messages of \(InboxState<any Sendable>.maxTypes) other types: receive some first, or use fewer types."
+              ))
             return ((), [])
           }
           state.senders[id] = continuation

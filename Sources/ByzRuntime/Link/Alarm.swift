@@ -70,17 +70,18 @@ package final class Alarm: Sendable {
   }
 }
 
-/// Calls a closure at a time unless it is cleared before.
+/// Calls a closure when a limit is over, unless it is cleared before.
 final class Deadline: Alarm.Sleeper {
-  private let time: Duration
+  private let limit: Duration
   private let action: @Sendable () -> Void
 
-  init(at time: Duration, _ action: @escaping @Sendable () -> Void) {
-    self.time = time
+  init(after limit: Duration, _ action: @escaping @Sendable () -> Void) {
+    self.limit = limit
     self.action = action
   }
 
-  func set() { Alarm.shared.set(self, at: time) }
+  /// The limit begins now, also if it had begun before.
+  func set() { Alarm.shared.set(self, at: Alarm.now + limit) }
   func clear() { Alarm.shared.set(self, at: nil) }
   func wake() { action() }
 }

@@ -45,8 +45,8 @@ package struct Hello: Hashable, Codable, Sendable {
     guard blas == other.blas else {
       throw RuntimeError(
         .incompatiblePeer,
-        "The BLAS core is '\(blas)' here and '\(other.blas)' on \(other.name), and the same bits are required: "
-          + "install the same OpenBLAS and set OPENBLAS_CORETYPE to one core on both.")
+        "BLAS is '\(blas)' here and '\(other.blas)' on \(other.name), and the same bits are required: "
+          + "install the same version of OpenBLAS and set OPENBLAS_CORETYPE to one core on both.")
     }
   }
 }

@@ -164,7 +164,7 @@ package final class Peer: Sendable {
   /// Begins no more calls, waits for those under way on both sides, and ends the connection; after `limit` without waiting.
   package func close(within limit: Duration = .seconds(5)) async {
     handle(.drained)
-    let deadline = Deadline(at: Alarm.now + limit) { [weak self] in
+    let deadline = Deadline(after: limit) { [weak self] in
       self?.link.close(RuntimeError(.stopped, "The connection did not end in \(limit)."))
     }
     deadline.set()

@@ -104,7 +104,7 @@ extension ActorPool {
         case .deadlinePassed: isOver = state.handle(.deadlinePassed)
         case .settled: isOver = true
         }
-        if case .ended = arrival, begun < subtasks.count, !isOver {
+        if case .ended = arrival, begun < subtasks.count, !isOver, !group.isCancelled {
           let index = begun
           begun += 1
           group.addTask { await one(index) }

@@ -3,7 +3,7 @@ extension ActorPool {
   ///
   /// - Returns: what each returned, in the order of `subtasks`.
   /// - Throws: the first error a subtask threw, after the others have been cancelled and have
-  ///   ended; `CancellationError` when the calling task is cancelled;
+  ///   ended; `CancellationError` when the calling task or the pool's is cancelled;
   ///   ``RuntimeError/Code/noCapableWorker``, at once, when no worker has the capability;
   ///   ``RuntimeError/Code/workerLost`` when a subtask has used up its attempts;
   ///   ``RuntimeError/Code/deadlineExceeded`` when one took longer than ``SubtaskOptions/timeout``;
@@ -205,11 +205,16 @@ extension ActorPool {
           self.end(assignment, result, since: start)
         }
         group.addTask {
-          // Not when the subtask ended, or the pool's own task was cancelled, before.
-          guard (try? await self.clock.sleep(timeout)) != nil else { return }
-          let error = RuntimeError(
-            .deadlineExceeded, "Subtask \(assignment.subtask) took longer than \(timeout).")
-          promise.settle(.failure(Abandoned(reason: error)))
+          let reason: any Error
+          do {
+            try await self.clock.sleep(timeout)
+            reason = RuntimeError(
+              .deadlineExceeded, "Subtask \(assignment.subtask) took longer than \(timeout).")
+          } catch {
+            // The subtask has ended before, and this settles nothing; or the pool's own task was cancelled, and nobody keeps the time.
+            reason = error
+          }
+          promise.settle(.failure(Abandoned(reason: reason)))
         }
         _ = await promise.result
         group.cancelAll()

@@ -44,8 +44,10 @@ public final class ActorPool: Sendable {
     self.clock = clock
   }
 
-  /// The number of workers that are not lost and have the capability; nil counts all. A lost one that is to be replaced counts again
-  /// when it is.
+  /// The number of workers that are not lost and have the capability; nil counts all.
+  ///
+  /// A lost one counts again when it is replaced: soon, or, if it ended with nothing to do, once there is work for it. So do not wait
+  /// for workers before giving work to the pool.
   public func workerCount(offering capability: Capability? = nil) -> Int {
     dispatcher.withLock { $0.state.workerCount(offering: capability) }
   }
@@ -93,13 +95,18 @@ public final class ActorPool: Sendable {
     replacements.close()
   }
 
-  /// Gives up the workers in other processes that are left, so that nothing in the pool waits for them any more.
+  /// Gives up the workers in other processes that have a subtask, so that nothing in the pool waits for them any more.
   func giveUpWorkers(after limit: Duration) {
-    for case let worker as RemoteWorker in dispatcher.withLock({ $0.workers }) {
+    let busy = dispatcher.withLock { dispatcher in
+      dispatcher.workers.indices.filter { dispatcher.state.workers[$0].isBusy }
+        .map { dispatcher.workers[$0] }
+    }
+    for case let worker as RemoteWorker in busy {
       worker.giveUp(
         RuntimeError(
           .stopped,
-          "The pool was stopped, and \(worker.name) did not end its subtask within \(limit)."))
+          "The pool was stopped or cancelled, and \(worker.name) did not end its subtask within \(limit)."
+        ))
     }
   }
 
@@ -114,11 +121,12 @@ public final class ActorPool: Sendable {
 /// Makes a pool, hands it to `body`, and stops every worker when `body` ends, however it ends.
 ///
 /// Work that others still have in the pool when `body` ends fails with
-/// ``RuntimeError/Code/stopped``; subtasks that are running are waited for, those in other processes for ``Liveness/timeout``.
+/// ``RuntimeError/Code/stopped``; subtasks that are running are waited for, those in other processes for ``Liveness/timeout``. The
+/// same holds when the calling task is cancelled: a process that does not end a subtask by then is given up as lost.
 ///
 /// A worker that is lost is replaced by another of its configuration, as far as its
 /// ``WorkerConfiguration/restarts`` allow; work goes on elsewhere meanwhile. Work that only lost
-/// workers could do waits for their replacements. One that is lost with nothing to do is replaced when work waits for one like it.
+/// workers could do waits for their replacements. One that ends with nothing to do is replaced when work waits for one like it.
 ///
 /// - Parameters:
 ///   - configurations: the workers.
@@ -138,7 +146,7 @@ public func withActorPool<Result>(
     configurations, registry: registry, liveness: liveness, isolation: isolation, body: body)
 }
 
-/// As `withActorPool(_:isolation:body:)`, with the configurations in an array.
+/// As `withActorPool(_:registry:liveness:isolation:body:)`, with the configurations in an array.
 public func withActorPool<Result>(
   _ configurations: [WorkerConfiguration], registry: Registry = Registry(),
   liveness: Liveness = Liveness(), isolation: isolated (any Actor)? = #isolation,
@@ -159,20 +167,25 @@ package func withActorPool<Value>(
   let pool = ActorPool(
     workers: workers, configurations: configurations, links: links, clock: clock)
   for (index, worker) in workers.enumerated() { pool.watch(worker, at: index, epoch: 0) }
+  let limit = links.liveness.timeout
+  // What runs in another process may heed no cancellation.
+  let patience = Deadline(after: limit) { pool.giveUpWorkers(after: limit) }
   let outcome: Result<Value, any Error>
   do {
     // Cancelled, and awaited, where this scope ends.
     async let _: Void = pool.replacements.run()
     async let background: Void = pool.background.run()
     do {
-      outcome = .success(try await body(pool))
+      outcome = .success(
+        try await withTaskCancellationHandler {
+          try await body(pool)
+        } onCancel: {
+          patience.set()
+        })
     } catch {
       outcome = .failure(error)
     }
     pool.refuseWork()
-    // What nobody waits for any more may heed no cancellation.
-    let limit = links.liveness.timeout
-    let patience = Deadline(at: Alarm.now + limit) { pool.giveUpWorkers(after: limit) }
     patience.set()
     await background
     patience.clear()

@@ -107,6 +107,8 @@ package struct PoolState {
       }
     }
 
+    package var isBusy: Bool { if case .busy = status { true } else { false } }
+
     package func offers(_ capability: Capability?) -> Bool {
       capability.map(capabilities.contains) ?? true
     }

@@ -24,10 +24,22 @@ package final class RemoteWorker: Worker {
     _ subtask: S, operands: Operands, timeout: Duration?
   ) async throws -> S.Output {
     guard let timeout else { return try await runOnce(subtask, operands) }
-    return try await CallDeadline.$current.withValue(
-      min(.now + timeout, CallDeadline.current ?? .now + timeout)
-    ) {
-      try await runOnce(subtask, operands)
+    let deadline = CallDeadline.after(timeout)
+    do {
+      let output = try await CallDeadline.$current.withValue(
+        min(deadline, CallDeadline.current ?? deadline)
+      ) {
+        try await runOnce(subtask, operands)
+      }
+      // What it returned after it was cancelled may not be all of it.
+      guard .now < deadline else { throw CancellationError() }
+      return output
+    } catch
+      where .now >= deadline && !Task.isCancelled
+      && (error as? RuntimeError)?.code != .workerLost
+    {
+      throw RuntimeError(
+        .deadlineExceeded, "A subtask on \(name) took longer than \(timeout).", cause: error)
     }
   }
 
@@ -77,7 +89,7 @@ package final class RemoteWorker: Worker {
   package func waitUntilFree() async {
     do {
       // No subtask: it is refused, but not before the one ahead of it is over.
-      _ = try await CallDeadline.$current.withValue(.now + system.liveness.timeout) {
+      _ = try await CallDeadline.$current.withValue(CallDeadline.after(system.liveness.timeout)) {
         try await system.call(peer, .subtask(.null))
       }
     } catch let error as RuntimeError where error.code == .malformedMessage && !peer.hasEnded {
@@ -104,7 +116,7 @@ package final class RemoteWorker: Worker {
   /// Ends the connection, whatever is under way.
   func giveUp(_ reason: RuntimeError) { peer.link.close(reason) }
 
-  package func stop() async { await peer.close() }
+  package func stop() async { await peer.close(within: system.liveness.timeout) }
 }
 
 extension LinkBackend {

@@ -1,8 +1,8 @@
 /// How often a pool replaces a worker that is lost, and how long it waits before it does.
 ///
-/// The first replacement is made at once, that of a worker with nothing to do when work waits for one like it. Another within the same period waits ``backOff``, and each
-/// one after that twice as long as the one before: a worker that cannot live is not started again
-/// and again as fast as it dies. A worker that cannot be made counts as one more loss.
+/// The first replacement is made at once; if the worker ended with nothing to do, when work waits for one like it. Another within the
+/// same period waits ``backOff``, and each one after that twice as long as the one before: a worker that cannot live is not started
+/// again and again as fast as it dies. An attempt that fails counts as a replacement.
 public struct RestartPolicy: Hashable, Sendable {
   /// The most replacements of one worker within ``within``; after that it stays lost. 0 for none.
   public var maxRestarts: Int

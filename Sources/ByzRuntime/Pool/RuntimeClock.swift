@@ -9,7 +9,10 @@ package struct RuntimeClock: Sendable {
   package init<Source: Clock>(_ clock: Source) where Source.Duration == Duration {
     let start = clock.now
     now = { start.duration(to: clock.now) }
-    sleep = { try await clock.sleep(until: clock.now.advanced(by: $0), tolerance: nil) }
+    sleep = {
+      let end = clock.now.advanced(by: min($0, CallDeadline.longest))
+      try await clock.sleep(until: end, tolerance: nil)
+    }
   }
 
   /// Time that also passes while the machine sleeps.

@@ -16,9 +16,11 @@ public struct SubtaskOptions: Hashable, Sendable {
   /// A thread cannot be stopped from outside. There, a subtask that is late finds `Task.isCancelled`
   /// true, the caller gets ``RuntimeError/Code/deadlineExceeded`` without waiting for it, and the
   /// worker gets nothing else until the subtask ends, which the end of the pool's scope waits for.
-  /// A caller that is cancelled does not wait for such a subtask either. A worker in another process
-  /// gets nothing else either, and one that does not end the subtask within ``Liveness/timeout`` is
-  /// given up as lost: a child process is killed, and another takes its place.
+  /// A caller that is cancelled does not wait for such a subtask either, which sees no task-local values of its caller.
+  ///
+  /// A worker in another process gets nothing else meanwhile either, and one that does not end the subtask within
+  /// ``Liveness/timeout`` is given up as lost: a child process is killed, and another takes its place. There, a caller that is
+  /// cancelled waits for the subtask until its time is over.
   public var timeout: Duration?
 
   /// By default anywhere, as many at once as there are workers, three attempts, and no time limit.

@@ -156,6 +156,14 @@ struct ActorTests {
     }
   }
 
+  @Test("a deadline may be as far away as one likes", arguments: backends.indices)
+  func farDeadlines(_ index: Int) async throws {
+    try await withCalculator(on: backends[index]) { (calculator, _) async throws -> Void in
+      let sum = try await withDeadline(.seconds(Int64.max)) { try await calculator.add(1, 2) }
+      #expect(sum == 3)
+    }
+  }
+
   @Test("a lost process turns pending calls into workerLost, and later ones")
   func loss() async throws {
     let backend = MemoryBackend(registry: testRegistry)

@@ -21,10 +21,21 @@ struct Doze: Subtask {
   }
 }
 
+/// Goes on until it is cancelled, and then throws, or returns as if it were done.
+struct Heed: Subtask {
+  var throwsThen: Bool
+
+  func run(_ operands: Operands) throws -> Int32 {
+    while !Task.isCancelled { usleep(1000) }
+    if throwsThen { throw CancellationError() }
+    return getpid()
+  }
+}
+
 /// The child processes of these tests.
 enum DozeProgram: TestWorkerProgram {
   static func run() -> Never {
-    runInheritedWorker(Registry(subtasks: [Doze.self]))
+    runInheritedWorker(Registry(subtasks: [Doze.self, Heed.self]))
     exit(1)
   }
 }
@@ -86,6 +97,42 @@ struct LostProcessTests {
       took = .now - end
     }
     #expect(took < .seconds(100))
+  }
+
+  @Test("one that goes on does not hold up the end of a pool that is cancelled")
+  func deafWhenCancelled() async throws {
+    let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(3))
+    let workers = WorkerConfiguration(backend: processes, count: 1)
+    var took = Duration.zero
+    // The subtask may be cancelled before it has begun, and then there is nothing to wait for.
+    while took < .seconds(2) {
+      try Task.checkCancellation()
+      let owner = Task {
+        try await withActorPool(workers, liveness: liveness) { pool in
+          _ = try await pool.run([Doze(seconds: 300)])
+        }
+      }
+      try await Task.sleep(for: .milliseconds(500))
+      let start = ContinuousClock.now
+      owner.cancel()
+      await #expect(throws: CancellationError.self) { try await owner.value }
+      took = .now - start
+    }
+    #expect(took < .seconds(100))
+  }
+
+  @Test(
+    "one that heeds the end of its time has exceeded it, and is not lost", arguments: [false, true])
+  func heeding(throwsThen: Bool) async throws {
+    try await withActorPool(WorkerConfiguration(backend: processes, count: 1)) { pool in
+      let error = await #expect(throws: RuntimeError.self) {
+        try await pool.run(
+          [Heed(throwsThen: throwsThen)], options: SubtaskOptions(timeout: .milliseconds(200)))
+      }
+      #expect(error?.code == .deadlineExceeded, "\(String(describing: error))")
+      _ = try await pool.run([Doze(seconds: 0)])
+      #expect(pool.statistics.map(\.losses) == [0])
+    }
   }
 
   @Test("one that is late, but comes to an end, is given work again")

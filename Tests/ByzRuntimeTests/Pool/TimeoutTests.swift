@@ -71,10 +71,12 @@ struct TimeoutTests {
     }
   }
 
-  @Test("do not change the results, errors and order of those that are in time")
-  func inTime() async throws {
+  @Test(
+    "do not change the results, errors and order of those that are in time",
+    arguments: [600, Int64.max])
+  func inTime(seconds: Int64) async throws {
     try await withActorPool(.threads(3)) { pool in
-      let options = SubtaskOptions(timeout: .seconds(600))
+      let options = SubtaskOptions(timeout: .seconds(seconds))
       let values = try await pool.run(Probe.make(30) { $0 * $0 }, options: options)
       #expect(values == (0..<30).map { $0 * $0 })
       await #expect(throws: Failure(number: 3)) {
@@ -105,6 +107,32 @@ struct TimeoutTests {
       let (one, two) = try await (first, second)
       #expect(one + two == [0, 5])
     }
+  }
+
+  @Test(
+    "let callers in other tasks go when the pool's own is cancelled: nobody keeps the time then")
+  func cancelledPool() async throws {
+    let (started, release, ended) = (Signal(), Signal(), Signal())
+    let (pools, given) = AsyncStream.makeStream(of: ActorPool.self)
+    let owner = Task {
+      try await withActorPool(.threads(1)) { pool in
+        given.yield(pool)
+        await ended.wait()
+      }
+    }
+    let pool = try #require(await pools.first { _ in true })
+    let stuck = Probe.make(1) { i in
+      started.send()
+      release.block()
+      return i
+    }
+    let call = Task { try await pool.run(stuck, options: SubtaskOptions(timeout: .seconds(3600))) }
+    await started.wait()
+    owner.cancel()
+    await #expect(throws: CancellationError.self) { try await call.value }
+    release.send()
+    ended.send()
+    try await owner.value
   }
 
   @Test("let a cancelled caller go without waiting for the subtask")
