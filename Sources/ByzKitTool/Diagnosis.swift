@@ -95,7 +95,7 @@ struct Diagnosis: Encodable {
       ),
       (
         "BLAS",
-        blas.core.map { "core \($0), \(blas.threadsPerProduct ?? 1) thread(s) per product" }
+        BLAS.identity.map { "\($0), \(blas.threadsPerProduct ?? 1) thread(s) per product" }
           ?? "none"
       ),
       ("threads", "\(threads)"),

@@ -150,8 +150,12 @@ final class MailNode {
   func meet(_ other: UInt64, ticket: UInt64, _ meeting: Meeting, _ task: Delivery) {
     endConnections(with: other)
     guard case .dial(let address) = meeting else {
-      shell.servers[host.number].expect(ticket, from: other, in: self)
-      return task.end(.success(.null))
+      do {
+        try shell.servers[host.number].expect(ticket, from: other, in: self)
+        return task.end(.success(.null))
+      } catch {
+        return task.end(.failure(error))
+      }
     }
     shell.dial(address, from: self, to: other) { [unowned self] result in
       switch result {

@@ -140,7 +140,8 @@ public final class ByzActorSystem: DistributedActorSystem {
     }
   }
 
-  /// Ends an actor that ``spawn(_:_:on:)`` made in another process, and the connection to it; its later calls throw. For an actor
+  /// Ends an actor that ``spawn(_:_:on:)`` made in another process, and the connection to it; its later calls throw. Calls under way
+  /// on either side may end within five seconds, also when this is called in one that the actor has made. For an actor
   /// on a thread, letting go of it is enough. An actor whose connection is broken at the moment ends when its host has kept it for long
   /// enough.
   public func stop<A: RemoteActor>(_ actor: A) async {
@@ -155,7 +156,7 @@ public final class ByzActorSystem: DistributedActorSystem {
     await peer?.close()
   }
 
-  /// Ends every connection and every actor that others spawned here.
+  /// Ends every connection, every mailbox and every actor that others spawned here.
   package func stop() async {
     let (peers, kept) = state.withLock { state in
       let kept = state.actors.values.map(\.kept)
@@ -165,6 +166,8 @@ public final class ByzActorSystem: DistributedActorSystem {
     await withDiscardingTaskGroup { group in
       for peer in peers { group.addTask { await peer.close() } }
     }
+    // Who receives gets what has arrived until now. Outside of the lock, which each takes to give up its name.
+    for slot in state.withLock({ Array($0.mailboxes.values) }) { slot.close() }
     // The actors end here, outside of the lock: each takes it to sign off.
     withExtendedLifetime(kept) {}
   }

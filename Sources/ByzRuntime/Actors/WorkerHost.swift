@@ -59,7 +59,7 @@ package final class WorkerHost: CallServer {
   /// Waits for the subtask that runs, and runs no more.
   func stopSubtasks() async { await thread.stop() }
 
-  /// The connection has ended: what was made for it goes.
+  /// As a ``WorkerSession`` does at the end of its connection, for those who serve without one.
   package func connectionEnded() async {
     await leave().release()
     await stopSubtasks()
@@ -177,7 +177,11 @@ package final class WorkerHost: CallServer {
       }
       // The worker knows that it was found before the client does.
       _ = await resumption?.isOver.result
-      let areConnected = await system.introduce(other, to: host, after: lost)
+      // In a task of its own: others may wait for the same two, and have more time.
+      let system = system
+      let areConnected = await Task.detached {
+        await system.introduce(other, to: host, after: lost)
+      }.value
       return Message(.reply, body: (areConnected.map(WireValue.bool) ?? .null).serialized())
     case .join(let host, let ticket, let meeting):
       guard isWorker else { throw SubtaskRequest.malformed }

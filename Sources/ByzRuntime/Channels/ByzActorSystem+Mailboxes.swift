@@ -7,7 +7,8 @@ extension ByzActorSystem {
   ///   - name: what others call it; unique in the process.
   ///   - type: what it takes.
   ///   - capacity: how many messages wait in it before senders wait; at least 1.
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when the name is taken or the capacity below 1.
+  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when the name is taken or the capacity below 1;
+  ///   ``RuntimeError/Code/stopped`` when the system has ended.
   public func mailbox<Element: Codable & Sendable>(
     named name: String, of type: Element.Type = Element.self, capacity: Int = 64
   ) throws -> Mailbox<Element> {
@@ -17,18 +18,29 @@ extension ByzActorSystem {
     }
     let mailbox = Mailbox<Element>(
       address: MailboxAddress(host: host, name: name), capacity: capacity, system: self)
-    let slot = MailboxSlot { [weak mailbox, self] value, segments, sender in
-      guard let mailbox else { throw Self.noMailbox(name) }
-      try await mailbox.put(try decoder(segments).decode(Element.self, from: value), from: sender)
-    }
-    let isNew = state.withLock { state in
-      guard state.mailboxes[name] == nil else { return false }
-      state.mailboxes[name] = slot
-      return true
-    }
-    guard isNew else {
+    let slot = MailboxSlot(
+      deliver: { [weak mailbox, self] value, segments, sender in
+        // Not the mailbox: who waits for room must not be what keeps it.
+        guard let queue = mailbox?.queue else { throw Self.noMailbox(name) }
+        let value = try decoder(segments).decode(Element.self, from: value)
+        guard try await queue.put(Letter(sender: sender, value: value)) else {
+          throw RuntimeError(.unknownTarget, "Mailbox \(name.prefix(256)) is closed.")
+        }
+      },
+      close: { [weak mailbox] in mailbox?.close() })
+    do {
+      try state.withLock { state in
+        guard !state.router.isStopped else {
+          throw RuntimeError(.stopped, "The actor system has ended.")
+        }
+        guard state.mailboxes[name] == nil else {
+          throw RuntimeError(.invalidConfiguration, "There is a mailbox named \(name) already.")
+        }
+        state.mailboxes[name] = slot
+      }
+    } catch {
       mailbox.forget()
-      throw RuntimeError(.invalidConfiguration, "There is a mailbox named \(name) already.")
+      throw error
     }
     return mailbox
   }
@@ -126,7 +138,9 @@ extension ByzActorSystem {
   }
 }
 
-/// Where messages for a mailbox of any type go in.
+/// A mailbox of any type, as the system knows it.
 struct MailboxSlot: Sendable {
+  /// Puts a message in.
   let deliver: @Sendable (WireValue, [Segment], UInt64) async throws -> Void
+  let close: @Sendable () -> Void
 }

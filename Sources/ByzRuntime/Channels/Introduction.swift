@@ -71,7 +71,7 @@ extension ByzActorSystem {
     switch meeting {
     case .wait:
       let lobby = try common()
-      lobby.expect(ticket, from: host, in: self)
+      try lobby.expect(ticket, from: host, in: self)
       // The session may have ended, and left the lobby, before.
       if state.withLock({ $0.router.isStopped }) { lobby.leave(self) }
     case .take:
@@ -153,7 +153,7 @@ extension ByzActorSystem {
         areConnected = (try? await other?.result.get()) ?? false
         continue
       case .join(let peer, let host, let ticket, let meeting):
-        // Whoever asked, and whatever time it allowed: neither of the two may hold up the other's client.
+        // Neither of the two may hold up the other.
         hasJoined =
           (try? await withDeadline(introductionLimit) { [self] in
             try await call(peer, .join(host: host, ticket: ticket, meeting))

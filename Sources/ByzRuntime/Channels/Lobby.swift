@@ -11,8 +11,10 @@ package final class Lobby: Sendable {
   func backend(at address: String) throws -> any LinkBackend { try dial(address) }
 
   /// Whoever shows the ticket is `host`, and has mail for `system`. One ticket for each of the two.
-  func expect(_ ticket: UInt64, from host: UInt64, in system: ByzActorSystem) {
-    expected.withLock { $0.expect(ticket, from: host, in: system) }
+  ///
+  /// - Throws: ``RuntimeError/Code/limitExceeded``.
+  func expect(_ ticket: UInt64, from host: UInt64, in system: ByzActorSystem) throws {
+    try expected.withLock { try $0.expect(ticket, from: host, in: system) }
   }
 
   /// Takes in who shows a ticket, once.

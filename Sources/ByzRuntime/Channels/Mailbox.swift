@@ -30,11 +30,11 @@ public struct Letter<Element: Sendable>: Sendable {
 /// ```
 ///
 /// Messages of one sender that waits for each come out in its order. A full mailbox makes senders wait. A message that was put in
-/// comes out exactly once, to one of those who receive. It lives until ``close()`` or until nobody holds it.
+/// comes out exactly once, to one of those who receive. It lives until ``close()``, until nobody holds it, or until its system ends.
 public final class Mailbox<Element: Codable & Sendable>: Sendable {
   /// Where to send to.
   public let address: MailboxAddress
-  private let queue: BoundedQueue<Letter<Element>>
+  let queue: BoundedQueue<Letter<Element>>
   private let system: ByzActorSystem
   private let isOpen = Monitor(true)
 
@@ -61,15 +61,8 @@ public final class Mailbox<Element: Codable & Sendable>: Sendable {
     queue.close()
   }
 
-  /// It never had the name: another mailbox has it.
+  /// It never had the name: another mailbox may have it.
   func forget() { isOpen.withLock { $0 = false } }
-
-  /// Puts a message in, waiting for room.
-  func put(_ value: Element, from sender: UInt64) async throws {
-    guard try await queue.put(Letter(sender: sender, value: value)) else {
-      throw RuntimeError(.unknownTarget, "Mailbox \(address) is closed.")
-    }
-  }
 }
 
 extension Mailbox: AsyncSequence {

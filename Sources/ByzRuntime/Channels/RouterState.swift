@@ -17,6 +17,7 @@ package struct RouterState<Connection: AnyObject> {
   private(set) var isStopped = false
   /// The other workers of the same client, as far as there was mail for them.
   private var acquaintances: [UInt64: Acquaintance] = [:]
+  private static var mostAcquaintances: Int { 65_536 }
   /// Where others reach the workers of this client.
   private var addresses: [UInt64: String] = [:]
   /// Which of them were brought together.
@@ -149,6 +150,10 @@ extension RouterState {
   package mutating func way(to host: UInt64) -> Way {
     if let connection = connections[host] { return .take(connection) }
     guard let upstream else { return .take(nil) }
+    // Beyond a number that no cluster has, all goes by the client.
+    guard acquaintances[host] != nil || acquaintances.count < Self.mostAcquaintances else {
+      return .take(upstream)
+    }
     let acquaintance = acquaintances[host] ?? Acquaintance()
     if acquaintance.isOutOfReach { return .take(upstream) }
     if acquaintance.isAsked { return .wait }
@@ -181,7 +186,7 @@ extension RouterState {
     case done(Bool)
     /// Nothing: the introduction of that number is under way, and its outcome is this one's.
     case wait(UInt64)
-    /// Have the worker at a connection do its part, and tell ``RouterState/joined(_:_:ticket:)`` whether it did.
+    /// Have the worker at a connection do its part, and tell ``RouterState/joined(_:_:_:in:ticket:)`` whether it did.
     case join(Connection, host: UInt64, ticket: UInt64, Meeting)
     /// Pass each of the two one end of a socket under the ticket, have both take it, and tell whether they did.
     case pass(Connection, Connection, ticket: UInt64)
@@ -297,23 +302,43 @@ extension Meeting {
 /// Which workers are expected to come by themselves, and to whom: one ticket for each two.
 package struct ExpectedSiblings<Session: AnyObject> {
   private var expected: [UInt64: (session: Session, host: UInt64)] = [:]
+  /// Each session's tickets, by host.
+  private var tickets: [ObjectIdentifier: [UInt64: UInt64]] = [:]
+
+  /// How many one session may wait for.
+  package static var mostTickets: Int { 4096 }
 
   package init() {}
 
   /// Whoever shows the ticket is `host`, and has mail for `session`.
-  package mutating func expect(_ ticket: UInt64, from host: UInt64, in session: Session) {
-    expected = expected.filter { $0.value.session !== session || $0.value.host != host }
+  ///
+  /// - Throws: ``RuntimeError/Code/limitExceeded`` when the session waits for too many already.
+  package mutating func expect(
+    _ ticket: UInt64, from host: UInt64, in session: Session
+  ) throws(RuntimeError) {
+    var own = tickets[ObjectIdentifier(session), default: [:]]
+    if let last = own[host] { expected[last] = nil }
+    guard own[host] != nil || own.count < Self.mostTickets else {
+      throw RuntimeError(
+        .limitExceeded, "\(Self.mostTickets) workers are expected here already, and do not come.")
+    }
+    own[host] = ticket
+    tickets[ObjectIdentifier(session)] = own
     expected[ticket] = (session, host)
   }
 
   /// Who shows a ticket, once; nil when nobody waits for it.
   package mutating func admit(_ ticket: UInt64) -> (session: Session, host: UInt64)? {
-    expected.removeValue(forKey: ticket)
+    guard let found = expected.removeValue(forKey: ticket) else { return nil }
+    tickets[ObjectIdentifier(found.session)]?[found.host] = nil
+    return found
   }
 
   /// The session has ended and waits for nobody.
   package mutating func leave(_ session: Session) {
-    expected = expected.filter { $0.value.session !== session }
+    for ticket in (tickets.removeValue(forKey: ObjectIdentifier(session)) ?? [:]).values {
+      expected[ticket] = nil
+    }
   }
 }
 

@@ -170,10 +170,14 @@ package final class Peer: Sendable {
     deadline.set()
     _ = await waitUntilEnded()
     deadline.clear()
-    for case .running(let task) in shell.withLock({ Array($0.serving.values) }) {
-      await task.value
-    }
+    // Not for the call that closes it: that ends after this.
+    let own = Self.served.flatMap { $0.peer == ObjectIdentifier(self) ? $0.call : nil }
+    let others = shell.withLock { $0.serving.filter { $0.key != own }.values }
+    for case .running(let task) in others { await task.value }
   }
+
+  /// The call that the current task serves.
+  @TaskLocal private static var served: (peer: ObjectIdentifier, call: UInt64)?
 
   /// Begins no more calls; the connection ends by itself when those under way on both sides have.
   package func drain() { handle(.drained) }
@@ -294,7 +298,9 @@ extension Peer {
   private func serve(_ call: Message) {
     // Not under the lock, which it will want as soon as it runs.
     let task = Task(executorPreference: server?.executor(for: call)) {
-      var answer = await self.server?.serve(call, from: self) ?? Message(.failure)
+      var answer = await Self.$served.withValue((ObjectIdentifier(self), call.call)) {
+        await self.server?.serve(call, from: self) ?? Message(.failure)
+      }
       do throws(RuntimeError) {
         try Frame.check(answer, limits: self.link.limits)
       } catch {

@@ -408,10 +408,10 @@ extension PeerState {
     let reason =
       otherIsDraining && cause.code == .workerLost
       ? RuntimeError(.stopped, cause.message, cause: cause.cause) : cause
-    // Calls that were under way are lost, whatever ended the connection.
-    let error =
-      reason.code == .stopped || reason.code == .workerLost
-      ? RuntimeError(.workerLost, reason.message, cause: reason.cause) : reason
+    // Calls that were under way are lost, whatever ended the connection: they may have been carried out.
+    let isPlain = reason.code == .stopped || reason.code == .workerLost
+    let error = RuntimeError(
+      .workerLost, reason.message, cause: isPlain ? reason.cause : reason)
     let lost = calls.keys.sorted().map { Directive.complete($0, .failure(error)) }
     let abandoned = serving.keys.sorted().map(Directive.cancelServing)
     calls = [:]

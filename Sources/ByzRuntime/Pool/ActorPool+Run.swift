@@ -92,7 +92,7 @@ extension ActorPool {
           : try await worker.run(subtask, operands: operands, timeout: options.timeout)
         results.append((assignment.subtask, output))
       } catch let error as RuntimeError where error.code == .workerLost {
-        lose(assignment)
+        lose(assignment, because: error)
         return .ran(results, following: nil)
       } catch let overdue as Abandoned {
         // The worker is still busy; whoever waits for it says when it is not.
@@ -154,11 +154,8 @@ extension ActorPool {
     carryOut(dispatcher.withLock { $0.fail(call, with: error) })
   }
 
-  private func lose(_ assignment: PoolState.Assignment) {
-    carryOut(
-      dispatcher.withLock {
-        $0.handle(.workerLost(assignment.worker, epoch: assignment.epoch))
-      })
+  private func lose(_ assignment: PoolState.Assignment, because reason: any Error) {
+    carryOut(dispatcher.withLock { $0.lose(assignment, because: reason) })
   }
 
   /// Takes note when a worker is lost, also one that has nothing to do: work must not be what finds that out.
@@ -234,7 +231,8 @@ extension ActorPool {
     since start: ContinuousClock.Instant
   ) {
     switch result {
-    case .failure(let error as RuntimeError) where error.code == .workerLost: lose(assignment)
+    case .failure(let error as RuntimeError) where error.code == .workerLost:
+      lose(assignment, because: error)
     case .failure(is CancellationError): _ = finish(assignment, .cancelled, since: start)
     case .success, .failure: _ = finish(assignment, .failed, since: start)
     }

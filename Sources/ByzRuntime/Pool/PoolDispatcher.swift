@@ -26,6 +26,8 @@ struct PoolDispatcher: Sendable {
     var ready: [PoolState.Assignment] = []
     var waiting: [Waiting] = []
     var failure: (any Error)?
+    /// How a worker was lost with a subtask of this call.
+    var lastLoss: (any Error)?
   }
 
   private(set) var state: PoolState
@@ -112,6 +114,12 @@ struct PoolDispatcher: Sendable {
     return wakes
   }
 
+  /// Takes note that a worker is lost with its subtask.
+  mutating func lose(_ assignment: PoolState.Assignment, because reason: any Error) -> Wakes {
+    calls[assignment.call]?.lastLoss = reason
+    return handle(.workerLost(assignment.worker, epoch: assignment.epoch))
+  }
+
   /// Why a call ended early, if it did.
   func failure(of call: Int) -> (any Error)? { calls[call]?.failure }
 
@@ -134,7 +142,7 @@ struct PoolDispatcher: Sendable {
         calls[assignment.call]?.ready.append(assignment)
         touched.append(assignment.call)
       case .fail(let call, let failure):
-        wakes.add(fail(call, with: RuntimeError(failure)))
+        wakes.add(fail(call, with: RuntimeError(failure, lastLoss: calls[call]?.lastLoss)))
       case .replace(let worker): wakes.replacements.append(worker)
       }
     }
@@ -160,14 +168,17 @@ struct PoolDispatcher: Sendable {
 }
 
 extension RuntimeError {
-  fileprivate init(_ failure: PoolState.Failure) {
+  fileprivate init(_ failure: PoolState.Failure, lastLoss: (any Error)?) {
     switch failure {
     case .noCapableWorker(let capability?):
-      self.init(.noCapableWorker, "No worker of the pool has the capability \(capability).")
+      self.init(
+        .noCapableWorker, "No worker of the pool has the capability \(capability).",
+        cause: lastLoss)
     case .noCapableWorker(nil):
-      self.init(.noCapableWorker, "No worker of the pool is left.")
+      self.init(.noCapableWorker, "No worker of the pool is left.", cause: lastLoss)
     case .lost(let subtask, let attempts):
-      self.init(.workerLost, "Subtask \(subtask) lost its worker \(attempts) times.")
+      self.init(
+        .workerLost, "Subtask \(subtask) lost its worker \(attempts) times.", cause: lastLoss)
     case .stopped:
       self.init(.stopped, "The pool has been stopped.")
     }

@@ -84,8 +84,14 @@ package final class ThreadExecutor: TaskExecutor, SerialExecutor {
       return (true, state.isIdle)
     }
     if isIdle { state.signal() }
-    // A job must run or its task would never end; here it finds out that there is no thread.
-    if !isAccepted { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
+    // A job must run or its task would never end; here it finds out that there is no thread. One after the other: they may be an
+    // actor's.
+    if isAccepted { return }
+    if self === Self.orphanage {
+      globalConcurrentExecutor.enqueue(ExecutorJob(job))
+    } else {
+      Self.orphanage.enqueue(ExecutorJob(job))
+    }
   }
 
   /// Lets the thread finish the jobs it has and end by itself; for those who cannot wait, such as an actor that ends on it.

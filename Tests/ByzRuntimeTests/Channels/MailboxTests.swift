@@ -123,6 +123,42 @@ struct MailboxTests {
     }
   }
 
+  @Test("who waits for room is told when nobody holds the mailbox any more, and its name is free")
+  func abandoned() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      var inbox: Mailbox<Int>? = try system.mailbox(named: "in", capacity: 1)
+      let address = try #require(inbox).address
+      try await system.send(0, to: address)
+      let sender = Task { try await system.send(1, to: address) }
+      // It has begun to wait, or finds no mailbox.
+      try await Task.sleep(for: .milliseconds(200))
+      inbox = nil
+      let error = await #expect(throws: RuntimeError.self) { try await sender.value }
+      #expect(error?.code == .unknownTarget)
+      let next = try system.mailbox(named: "in", of: Int.self)
+      withExtendedLifetime(next) {}
+    }
+  }
+
+  @Test("a mailbox ends with its system: who receives gets what is left, and then nothing")
+  func ended() async throws {
+    let (system, receiver) = try await withActorSystem(registry) { system in
+      let inbox = try system.mailbox(named: "in", of: Int.self)
+      for value in 1...3 { try await system.send(value, to: inbox.address) }
+      let receiver = Task {
+        var values: [Int] = []
+        for await letter in inbox { values.append(letter.value) }
+        return values
+      }
+      return (system, receiver)
+    }
+    #expect(await receiver.value == [1, 2, 3])
+    let error = #expect(throws: RuntimeError.self) {
+      try system.mailbox(named: "other", of: Int.self)
+    }
+    #expect(error?.code == .stopped)
+  }
+
   @Test("what cannot be delivered is an error: no such mailbox, no way, another type")
   func refusals() async throws {
     try await withActorSystem(registry) { (system) async throws -> Void in

@@ -206,16 +206,37 @@ struct RouterStateTests {
   }
 
   @Test("a ticket admits whom it was given to, once, and only the last one")
-  func tickets() {
+  func tickets() throws {
     let (session, other) = (Line(), Line())
     var expected = ExpectedSiblings<Line>()
-    expected.expect(1, from: 7, in: session)
-    expected.expect(2, from: 7, in: session)
-    expected.expect(3, from: 7, in: other)
+    try expected.expect(1, from: 7, in: session)
+    try expected.expect(2, from: 7, in: session)
+    try expected.expect(3, from: 7, in: other)
     #expect(admit(&expected, 1) == nil)
     #expect(admit(&expected, 2) === session)
     #expect(admit(&expected, 2) == nil)
     expected.leave(other)
     #expect(admit(&expected, 3) == nil)
+  }
+
+  @Test("one session waits for so many, and keeps no other from waiting")
+  func mostTickets() throws {
+    let (session, other) = (Line(), Line())
+    var expected = ExpectedSiblings<Line>()
+    let most = UInt64(ExpectedSiblings<Line>.mostTickets)
+    for number in 1...most { try expected.expect(number, from: number, in: session) }
+    let error = #expect(throws: RuntimeError.self) {
+      try expected.expect(most + 1, from: most + 1, in: session)
+    }
+    #expect(error?.code == .limitExceeded)
+    try expected.expect(most + 2, from: 1, in: other)
+    // In place of one that it waited for.
+    try expected.expect(most + 3, from: 1, in: session)
+    #expect(admit(&expected, 1) == nil)
+    #expect(admit(&expected, 2) === session)
+    try expected.expect(most + 4, from: most + 4, in: session)
+    expected.leave(session)
+    #expect(admit(&expected, most + 4) == nil)
+    #expect(admit(&expected, most + 2) === other)
   }
 }

@@ -338,6 +338,19 @@ struct PeerStateTests {
     }
   }
 
+  @Test("what was under way when the connection ends is lost, whatever ended it")
+  func lostCalls() throws {
+    for code in [RuntimeError.Code.stopped, .workerLost, .malformedMessage, .limitExceeded] {
+      var state = opened()
+      _ = state.handle(.call(7, timeLeft: nil), at: .zero)
+      let directives = state.handle(.linkClosed(RuntimeError(code, "It ended.")), at: .zero)
+      var errors: [RuntimeError] = []
+      for case .complete(7, .failure(let error)) in directives { errors.append(error) }
+      #expect(errors.map(\.code) == [.workerLost])
+      #expect("\(try #require(errors.first))".contains("It ended."))
+    }
+  }
+
   @Test("a number is new once, and the memory of numbers is bounded")
   func seenNumbers() {
     var seen = SeenNumbers()
@@ -346,6 +359,19 @@ struct PeerStateTests {
     for number in stride(from: UInt64(10), to: 100_000, by: 2) { _ = seen.insert(number) }
     let isNewAgain = [99_998, 5].map { seen.insert($0) }
     #expect(isNewAgain == [false, false])
+    // One that is late is new, however many have come before it.
+    var late = SeenNumbers()
+    for number in UInt64(2)...100_000 { _ = late.insert(number) }
+    let isLateNew = [1, 1, 100_001, 50_000].map { late.insert($0) }
+    #expect(isLateNew == [true, false, true, false])
+    // In any order.
+    var shuffled = SeenNumbers()
+    var generator = SystemRandomNumberGenerator()
+    for number in (UInt64(1)...3000).shuffled(using: &generator) {
+      let isNew = shuffled.insert(number)
+      let isNewAgain = shuffled.insert(number)
+      #expect(isNew && !isNewAgain)
+    }
     // Up to the last number there is.
     for back in (UInt64(0)...4095).reversed() + [4097, 4096] { _ = seen.insert(.max - back) }
     let isLastNew = seen.insert(.max)

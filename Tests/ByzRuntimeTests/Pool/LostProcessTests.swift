@@ -32,10 +32,15 @@ struct Heed: Subtask {
   }
 }
 
+/// Kills its process.
+struct Crash: Subtask {
+  func run(_ operands: Operands) throws -> Int32 { kill(getpid(), SIGKILL) }
+}
+
 /// The child processes of these tests.
 enum DozeProgram: TestWorkerProgram {
   static func run() -> Never {
-    runInheritedWorker(Registry(subtasks: [Doze.self, Heed.self]))
+    runInheritedWorker(Registry(subtasks: [Doze.self, Heed.self, Crash.self]))
     exit(1)
   }
 }
@@ -132,6 +137,19 @@ struct LostProcessTests {
       #expect(error?.code == .deadlineExceeded, "\(String(describing: error))")
       _ = try await pool.run([Doze(seconds: 0)])
       #expect(pool.statistics.map(\.losses) == [0])
+    }
+  }
+
+  @Test("work that loses one worker after the other says how the last was lost")
+  func reason() async throws {
+    let workers = WorkerConfiguration(
+      backend: processes, count: 1, restarts: RestartPolicy(backOff: .milliseconds(1)))
+    try await withActorPool(workers) { pool in
+      let error = await #expect(throws: RuntimeError.self) { try await pool.run([Crash()]) }
+      #expect(error?.code == .workerLost)
+      #expect(
+        "\(String(describing: error))".contains("signal \(SIGKILL)"), "\(String(describing: error))"
+      )
     }
   }
 
