@@ -89,7 +89,7 @@ struct MPIParameterServer: ParsableCommand {
     guard isSame else {
       throw RuntimeError(
         .incompatiblePeer,
-        "Some workers have other kernels: --require-same-bits on all says which.")
+        "Some workers have other kernels or another BLAS: --require-same-bits on all says which.")
     }
   }
 

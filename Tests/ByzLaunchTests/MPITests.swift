@@ -53,7 +53,7 @@ struct MPITests {
           "--patience", "\(patience)",
         ])
     }
-    let early = try await process(1, patience: 1)
+    let early = try await process(1, patience: 4)
     #expect(
       early.status == 1 && early.errors.contains("Process 0 did not answer")
         && early.errors.contains("efused"), "\(early.errors)")

@@ -165,9 +165,13 @@ public final class ByzActorSystem: DistributedActorSystem {
     }
     await withDiscardingTaskGroup { group in
       for peer in peers { group.addTask { await peer.close() } }
+      group.addTask { [self] in
+        for peer in peers { _ = await peer.waitUntilEnded() }
+        // Nothing more arrives, and what is still being served may wait for it. Outside of the lock, which each takes to give up
+        // its name.
+        for slot in state.withLock({ Array($0.mailboxes.values) }) { slot.close() }
+      }
     }
-    // Who receives gets what has arrived until now. Outside of the lock, which each takes to give up its name.
-    for slot in state.withLock({ Array($0.mailboxes.values) }) { slot.close() }
     // The actors end here, outside of the lock: each takes it to sign off.
     withExtendedLifetime(kept) {}
   }

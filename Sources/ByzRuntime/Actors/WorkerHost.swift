@@ -178,10 +178,15 @@ package final class WorkerHost: CallServer {
       // The worker knows that it was found before the client does.
       _ = await resumption?.isOver.result
       // In a task of its own: others may wait for the same two, and have more time.
-      let system = system
-      let areConnected = await Task.detached {
-        await system.introduce(other, to: host, after: lost)
-      }.value
+      let introduced = Promise<Bool?>()
+      Task.detached { [system] in
+        introduced.settle(.success(await system.introduce(other, to: host, after: lost)))
+      }
+      let areConnected = try await withTaskCancellationHandler {
+        try await introduced.result.get()
+      } onCancel: {
+        introduced.settle(.failure(CancellationError()))
+      }
       return Message(.reply, body: (areConnected.map(WireValue.bool) ?? .null).serialized())
     case .join(let host, let ticket, let meeting):
       guard isWorker else { throw SubtaskRequest.malformed }
@@ -224,9 +229,12 @@ package final class WorkerHost: CallServer {
       try thread.start()
       return try await withTaskExecutorPreference(thread) {
         try Task.checkCancellation()
-        return try request.run(
+        let answer = try request.run(
           type, residents: residents, segments: call.segments, system: system,
           answeringOn: peer.link)
+        // One that heeds its cancellation may return what it has, which may not be all.
+        try Task.checkCancellation()
+        return answer
       }
     case .invoke, .put, .meet, .join, .present, .resume: preconditionFailure("Answered above.")
     }

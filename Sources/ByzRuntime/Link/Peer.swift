@@ -170,14 +170,15 @@ package final class Peer: Sendable {
     deadline.set()
     _ = await waitUntilEnded()
     deadline.clear()
-    // Not for the call that closes it: that ends after this.
-    let own = Self.served.flatMap { $0.peer == ObjectIdentifier(self) ? $0.call : nil }
-    let others = shell.withLock { $0.serving.filter { $0.key != own }.values }
-    for case .running(let task) in others { await task.value }
+    // A call that closes it waits for none: it may be one of them, or what one of them waits for.
+    guard !Self.isServing else { return }
+    for case .running(let task) in shell.withLock({ Array($0.serving.values) }) {
+      await task.value
+    }
   }
 
-  /// The call that the current task serves.
-  @TaskLocal private static var served: (peer: ObjectIdentifier, call: UInt64)?
+  /// Whether the current task serves a call, of any connection.
+  @TaskLocal private static var isServing = false
 
   /// Begins no more calls; the connection ends by itself when those under way on both sides have.
   package func drain() { handle(.drained) }
@@ -298,7 +299,7 @@ extension Peer {
   private func serve(_ call: Message) {
     // Not under the lock, which it will want as soon as it runs.
     let task = Task(executorPreference: server?.executor(for: call)) {
-      var answer = await Self.$served.withValue((ObjectIdentifier(self), call.call)) {
+      var answer = await Self.$isServing.withValue(true) {
         await self.server?.serve(call, from: self) ?? Message(.failure)
       }
       do throws(RuntimeError) {

@@ -89,7 +89,12 @@ extension ActorPool {
         }
       }
       group.addTask {
-        _ = await promise.result
+        // The pool's own task may be cancelled, and the caller not.
+        await withTaskCancellationHandler {
+          _ = await promise.result
+        } onCancel: {
+          promise.settle(.failure(CancellationError()))
+        }
         return .settled
       }
       for await arrival in group {

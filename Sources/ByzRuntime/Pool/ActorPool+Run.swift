@@ -193,7 +193,9 @@ extension ActorPool {
           } catch {
             result = .failure(error)
           }
-          guard !promise.settle(result) else { return }
+          // Cancelled with the pool's own task, it may have returned what it had.
+          let answer = Task.isCancelled ? .failure(CancellationError()) : result
+          guard !promise.settle(answer) else { return }
           // Whoever stopped waiting may not have said so yet. Before that, the worker would be given a subtask more of this call, which
           // nobody would run.
           if case .failure(let abandoned as Abandoned) = await promise.result {

@@ -26,18 +26,16 @@ package final class RemoteWorker: Worker {
     guard let timeout else { return try await runOnce(subtask, operands) }
     let deadline = CallDeadline.after(timeout)
     do {
-      let output = try await CallDeadline.$current.withValue(
+      return try await CallDeadline.$current.withValue(
         min(deadline, CallDeadline.current ?? deadline)
       ) {
         try await runOnce(subtask, operands)
       }
-      // What it returned after it was cancelled may not be all of it.
-      guard .now < deadline else { throw CancellationError() }
-      return output
     } catch
-      where .now >= deadline && !Task.isCancelled
+      where !Task.isCancelled && (error is CancellationError || .now >= deadline)
       && (error as? RuntimeError)?.code != .workerLost
     {
+      // Cancelled there, by a clock that may be ahead of this one.
       throw RuntimeError(
         .deadlineExceeded, "A subtask on \(name) took longer than \(timeout).", cause: error)
     }

@@ -112,11 +112,14 @@ struct LostProcessTests {
     // The subtask may be cancelled before it has begun, and then there is nothing to wait for.
     while took < .seconds(2) {
       try Task.checkCancellation()
+      let isThere = Signal()
       let owner = Task {
         try await withActorPool(workers, liveness: liveness) { pool in
+          isThere.send()
           _ = try await pool.run([Doze(seconds: 300)])
         }
       }
+      await isThere.wait()
       try await Task.sleep(for: .milliseconds(500))
       let start = ContinuousClock.now
       owner.cancel()

@@ -109,10 +109,11 @@ struct TimeoutTests {
     }
   }
 
-  @Test(
-    "let callers in other tasks go when the pool's own is cancelled: nobody keeps the time then")
-  func cancelledPool() async throws {
-    let (started, release, ended) = (Signal(), Signal(), Signal())
+  /// Calls a pool from another task than its own, which is cancelled when `call` has sent `started`.
+  private func expectCancelled<R>(
+    _ started: Signal, _ call: @escaping @Sendable (ActorPool) async throws -> R
+  ) async throws where R: Sendable {
+    let ended = Signal()
     let (pools, given) = AsyncStream.makeStream(of: ActorPool.self)
     let owner = Task {
       try await withActorPool(.threads(1)) { pool in
@@ -121,18 +122,43 @@ struct TimeoutTests {
       }
     }
     let pool = try #require(await pools.first { _ in true })
-    let stuck = Probe.make(1) { i in
+    let caller = Task { try await call(pool) }
+    await started.wait()
+    owner.cancel()
+    await #expect(throws: CancellationError.self) { try await caller.value }
+    ended.send()
+    try await owner.value
+  }
+
+  @Test(
+    "let callers in other tasks go when the pool's own is cancelled: nobody keeps the time then",
+    arguments: [false, true])
+  func cancelledPool(heeds: Bool) async throws {
+    let (started, release) = (Signal(), Signal())
+    let subtask = Probe.make(1) { i in
+      started.send()
+      if heeds { while !Task.isCancelled {} } else { release.block() }
+      return i
+    }
+    try await expectCancelled(started) { pool in
+      defer { release.send() }
+      return try await pool.run(subtask, options: SubtaskOptions(timeout: .seconds(3600)))
+    }
+  }
+
+  @Test("let those go who gather in other tasks when the pool's own is cancelled")
+  func cancelledGathering() async throws {
+    let (started, release) = (Signal(), Signal())
+    let subtasks = Probe.make(100) { i in
       started.send()
       release.block()
       return i
     }
-    let call = Task { try await pool.run(stuck, options: SubtaskOptions(timeout: .seconds(3600))) }
-    await started.wait()
-    owner.cancel()
-    await #expect(throws: CancellationError.self) { try await call.value }
-    release.send()
-    ended.send()
-    try await owner.value
+    try await expectCancelled(started) { pool in
+      defer { release.send() }
+      return try await pool.gather(
+        subtasks, options: SubtaskOptions(maxInFlight: 1), until: Quorum(50))
+    }
   }
 
   @Test("let a cancelled caller go without waiting for the subtask")
