@@ -1,6 +1,7 @@
 public import ByzRuntime
 import ByzTensor
 public import Distributed
+import Foundation
 
 /// One node of a cluster in a process of its own.
 public distributed actor GossipHost: RemoteActor {
@@ -43,7 +44,8 @@ public distributed actor GossipHost: RemoteActor {
   /// - Throws: as ``DecentralizedNode``'s initializer; `RuntimeError` for too many threads.
   public init(_ arguments: Arguments, actorSystem: ByzActorSystem) throws {
     try ClusterPlan.validate(threads: arguments.threads)
-    threads = arguments.threads
+    // More than the machine has processors are of no use, and whoever asks for them is somebody else.
+    threads = min(arguments.threads, ProcessInfo.processInfo.activeProcessorCount)
     topology = arguments.topology
     starter = arguments.starter
     node = try DecentralizedNode(

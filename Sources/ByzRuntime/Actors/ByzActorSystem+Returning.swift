@@ -95,8 +95,9 @@ extension ByzActorSystem {
           } catch let error as ActorGone {
             throw error
           } catch {
+            // Also when the time is over: it says why.
+            if !(error is CancellationError) { last.withLock { $0 = error } }
             try Task.checkCancellation()
-            last.withLock { $0 = error }
           }
           // Not a poll: a network that broke one connection may break the next, and nothing else tells when it does not.
           try await Task.sleep(for: pause)

@@ -9,6 +9,8 @@ package final class WorkerHost: CallServer {
   /// Where subtasks run.
   private let thread = ThreadExecutor(name: "subtasks")
   private let kept = Monitor(KeptValues())
+  /// How many introductions are waited for, also by calls that were cancelled.
+  private let meetings = Monitor(0)
   /// Who is at the other end, if it is another worker of the same client.
   private let sibling: Monitor<Sibling?>
   /// Whose place this connection takes, if it does.
@@ -177,10 +179,19 @@ package final class WorkerHost: CallServer {
       }
       // The worker knows that it was found before the client does.
       _ = await resumption?.isOver.result
+      try meetings.withLock { meetings in
+        guard meetings < peer.link.limits.calls else {
+          throw RuntimeError(
+            .limitExceeded,
+            "A peer may wait for \(peer.link.limits.calls) introductions: WireLimits.calls.")
+        }
+        meetings += 1
+      }
       // In a task of its own: others may wait for the same two, and have more time.
       let introduced = Promise<Bool?>()
-      Task.detached { [system] in
+      Task.detached { [system, meetings] in
         introduced.settle(.success(await system.introduce(other, to: host, after: lost)))
+        meetings.withLock { $0 -= 1 }
       }
       let areConnected = try await withTaskCancellationHandler {
         try await introduced.result.get()
@@ -227,14 +238,18 @@ package final class WorkerHost: CallServer {
       }
       let residents = try kept.withLock { try $0.values(request.residents) }
       try thread.start()
-      return try await withTaskExecutorPreference(thread) {
-        try Task.checkCancellation()
-        let answer = try request.run(
-          type, residents: residents, segments: call.segments, system: system,
-          answeringOn: peer.link)
-        // One that heeds its cancellation may return what it has, which may not be all.
-        try Task.checkCancellation()
-        return answer
+      do {
+        return try await withTaskExecutorPreference(thread) {
+          try Task.checkCancellation()
+          let answer = try request.run(
+            type, residents: residents, segments: call.segments, system: system,
+            answeringOn: peer.link)
+          // One that heeds its cancellation may return what it has, which may not be all.
+          try Task.checkCancellation()
+          return answer
+        }
+      } catch is CancellationError where CallDeadline.timeLeft.map({ $0 <= .zero }) == true {
+        throw RuntimeError(.deadlineExceeded, "The subtask took longer than its time.")
       }
     case .invoke, .put, .meet, .join, .present, .resume: preconditionFailure("Answered above.")
     }

@@ -8,7 +8,7 @@ package struct Hello: Hashable, Codable, Sendable {
   package var types: [String: Int]
   /// The kernel variant in use.
   package var kernels: String
-  /// The BLAS core in use; empty without a BLAS.
+  /// The BLAS in use, its version and its core; empty without one.
   package var blas: String
   /// Whether it insists on the other side's computing the same bits.
   package var requiresSameBits: Bool

@@ -100,7 +100,7 @@ public struct WireLimits: Hashable, Sendable {
   public var decoded = 256 << 20
   /// The most calls of one peer that are carried out at a time. By default 4,096.
   public var calls = 4096
-  /// The most actors that one peer may have made at a time, each with a thread. By default 1,024.
+  /// The most actors that one peer may have made at a time, each with a thread, and with those that it starts itself. By default 1,024.
   public var actors = 1024
   /// The most values that one peer may have kept for its subtasks. By default 65,536.
   public var keptValues = 65536

@@ -105,7 +105,10 @@ extension ActorPool {
           isOver = state.handle(.returned)
         case .ended(let index, .failure(let error)):
           outcomes[index] = .failed(error)
-          isOver = state.handle(.failed)
+          let isHopeless = state.handle(.failed)
+          // It may be the end of the pool that made it fail.
+          if Task.isCancelled { promise.settle(.failure(CancellationError())) }
+          isOver = isHopeless || Task.isCancelled
         case .deadlinePassed: isOver = state.handle(.deadlinePassed)
         case .settled: isOver = true
         }

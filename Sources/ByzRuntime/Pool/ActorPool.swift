@@ -95,6 +95,9 @@ public final class ActorPool: Sendable {
     replacements.close()
   }
 
+  /// Ends the calls of every task: what goes on is not for anybody.
+  func cancelCalls() { carryOut(dispatcher.withLock { $0.cancel() }) }
+
   /// Gives up the workers in other processes that have a subtask, so that nothing in the pool waits for them any more.
   func giveUpWorkers(after limit: Duration) {
     let busy = dispatcher.withLock { dispatcher in
@@ -122,7 +125,8 @@ public final class ActorPool: Sendable {
 ///
 /// Work that others still have in the pool when `body` ends fails with
 /// ``RuntimeError/Code/stopped``; subtasks that are running are waited for, those in other processes for ``Liveness/timeout``. The
-/// same holds when the calling task is cancelled: a process that does not end a subtask by then is given up as lost.
+/// same holds when the calling task is cancelled, and whatever is in the pool then fails with `CancellationError`: a process that does
+/// not end a subtask by then is given up as lost.
 ///
 /// A worker that is lost is replaced by another of its configuration, as far as its
 /// ``WorkerConfiguration/restarts`` allow; work goes on elsewhere meanwhile. Work that only lost
@@ -169,7 +173,10 @@ package func withActorPool<Value>(
   for (index, worker) in workers.enumerated() { pool.watch(worker, at: index, epoch: 0) }
   let limit = links.liveness.timeout
   // What runs in another process may heed no cancellation.
-  let patience = Deadline(after: limit) { pool.giveUpWorkers(after: limit) }
+  let patience = Deadline(after: limit) {
+    // Ending a process takes a while, and the thread that keeps the time has others waiting.
+    Task.detached { pool.giveUpWorkers(after: limit) }
+  }
   let outcome: Result<Value, any Error>
   do {
     // Cancelled, and awaited, where this scope ends.
@@ -180,6 +187,7 @@ package func withActorPool<Value>(
         try await withTaskCancellationHandler {
           try await body(pool)
         } onCancel: {
+          pool.cancelCalls()
           patience.set()
         })
     } catch {

@@ -35,6 +35,7 @@ struct PoolDispatcher: Sendable {
   private(set) var workers: [any Worker]
   private var calls: [Int: Call] = [:]
   private var nextCall = 0
+  private var isCancelled = false
 
   init(state: PoolState, workers: [any Worker]) {
     self.state = state
@@ -56,6 +57,7 @@ struct PoolDispatcher: Sendable {
     let call = nextCall
     nextCall += 1
     calls[call] = Call()
+    guard !isCancelled else { return (call, [nil], fail(call, with: CancellationError())) }
     let wakes = handle(.submitted(call: call, count: count, options))
     let workers = state.expectedWorkerCount(offering: options.capability)
     let lanes = max(1, min(count, workers, options.maxInFlight ?? .max))
@@ -111,6 +113,14 @@ struct PoolDispatcher: Sendable {
     for assignment in record.ready {
       wakes.add(handle(.finished(assignment, .cancelled, busy: .zero)))
     }
+    return wakes
+  }
+
+  /// Ends every call early, and each that comes later.
+  mutating func cancel() -> Wakes {
+    isCancelled = true
+    var wakes = Wakes()
+    for call in calls.keys { wakes.add(fail(call, with: CancellationError())) }
     return wakes
   }
 

@@ -32,10 +32,9 @@ package final class RemoteWorker: Worker {
         try await runOnce(subtask, operands)
       }
     } catch
-      where !Task.isCancelled && (error is CancellationError || .now >= deadline)
+      where !Task.isCancelled && .now >= deadline
       && (error as? RuntimeError)?.code != .workerLost
     {
-      // Cancelled there, by a clock that may be ahead of this one.
       throw RuntimeError(
         .deadlineExceeded, "A subtask on \(name) took longer than \(timeout).", cause: error)
     }

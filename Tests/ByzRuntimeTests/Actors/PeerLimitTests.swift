@@ -1,4 +1,5 @@
 import ByzRuntime
+import ByzRuntimeTestSupport
 import ByzTensor
 import Testing
 
@@ -47,6 +48,49 @@ struct PeerLimitTests {
       }
     }
     return codes
+  }
+
+  @Test("so many introductions at a time, also for calls that nobody waits for any more")
+  func introductions() async throws {
+    let registry = Registry(actors: [Ledger.self])
+    let system = ByzActorSystem(registry: registry, introductionLimit: .seconds(600))
+    let otherHost = Monitor<UInt64>(0)
+    let asking = ScriptedBackend { service, peer in
+      guard case .invoke = service else { return .unsigned(1) }
+      let question = Service.meet(host: otherHost.withLock { $0 }, lost: 0).value.serialized()
+      let isRefused = Monitor(false)
+      for _ in 0..<1000 where !isRefused.withLock({ $0 }) {
+        await withDiscardingTaskGroup { group in
+          for _ in 0..<64 {
+            group.addTask {
+              do {
+                let answer = try await withDeadline(.milliseconds(5)) {
+                  try await peer.call(body: question)
+                }
+                _ = try answer.result(registry: Registry(), limits: WireLimits())
+              } catch let error as RuntimeError where error.code == .limitExceeded {
+                isRefused.withLock { $0 = true }
+              } catch {}
+            }
+          }
+        }
+      }
+      return .int(isRefused.withLock { $0 } ? 1 : 0)
+    }
+    let mute = ScriptedBackend { service, peer in
+      guard case .join = service else { return .unsigned(1) }
+      _ = await peer.waitUntilEnded()
+      return nil
+    }
+    do {
+      let one = try await system.spawn(Ledger.self, 0, on: asking)
+      let other = try await system.spawn(Ledger.self, 0, on: mute)
+      otherHost.withLock { $0 = other.id.host }
+      #expect(try await one.add(0) == 1)
+    } catch {
+      Issue.record(error)
+    }
+    await system.stop()
   }
 
   private func keep(_ text: String, set: UInt64 = 1, index: UInt64) -> WireValue {

@@ -32,6 +32,11 @@ struct Heed: Subtask {
   }
 }
 
+/// Throws what a cancelled task throws, and is not cancelled.
+struct Resign: Subtask {
+  func run(_ operands: Operands) throws -> Int { throw CancellationError() }
+}
+
 /// Kills its process.
 struct Crash: Subtask {
   func run(_ operands: Operands) throws -> Int32 { kill(getpid(), SIGKILL) }
@@ -40,7 +45,7 @@ struct Crash: Subtask {
 /// The child processes of these tests.
 enum DozeProgram: TestWorkerProgram {
   static func run() -> Never {
-    runInheritedWorker(Registry(subtasks: [Doze.self, Heed.self, Crash.self]))
+    runInheritedWorker(Registry(subtasks: [Doze.self, Heed.self, Resign.self, Crash.self]))
     exit(1)
   }
 }
@@ -48,6 +53,8 @@ enum DozeProgram: TestWorkerProgram {
 @Suite("Processes of a pool that hang or die", .timeLimit(.minutes(3)))
 struct LostProcessTests {
   private let processes = ProcessBackend(running: DozeProgram.self)
+  /// For what must not be given up, however busy the machine is.
+  private let patience = Liveness(interval: .seconds(1), timeout: .seconds(60))
 
   /// Waits for what comes by itself, until the test's time is over.
   private func wait(until condition: () -> Bool) async throws {
@@ -132,7 +139,8 @@ struct LostProcessTests {
   @Test(
     "one that heeds the end of its time has exceeded it, and is not lost", arguments: [false, true])
   func heeding(throwsThen: Bool) async throws {
-    try await withActorPool(WorkerConfiguration(backend: processes, count: 1)) { pool in
+    let workers = WorkerConfiguration(backend: processes, count: 1)
+    try await withActorPool(workers, liveness: patience) { pool in
       let error = await #expect(throws: RuntimeError.self) {
         try await pool.run(
           [Heed(throwsThen: throwsThen)], options: SubtaskOptions(timeout: .milliseconds(200)))
@@ -141,6 +149,39 @@ struct LostProcessTests {
       _ = try await pool.run([Doze(seconds: 0)])
       #expect(pool.statistics.map(\.losses) == [0])
     }
+  }
+
+  @Test("one that throws CancellationError by itself has not exceeded its time")
+  func resigning() async throws {
+    try await withActorPool(WorkerConfiguration(backend: processes, count: 1)) { pool in
+      await #expect(throws: CancellationError.self) {
+        try await pool.run([Resign()], options: SubtaskOptions(timeout: .seconds(3600)))
+      }
+    }
+  }
+
+  @Test("work of other tasks ends with a pool that is cancelled, and goes to no other process")
+  func otherTasks() async throws {
+    let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(3))
+    let workers = WorkerConfiguration(backend: processes, count: 2)
+    let isThere = Signal()
+    let owner = Task {
+      try await withActorPool(workers, liveness: liveness) { pool in
+        let work = Task {
+          try await pool.run(
+            [Doze(seconds: 0), Doze(seconds: 3600)], options: SubtaskOptions(maxInFlight: 1))
+        }
+        try await wait { pool.statistics.contains { $0.completed == 1 } }
+        isThere.send()
+        await #expect(throws: CancellationError.self) { try await work.value }
+        await #expect(throws: CancellationError.self) {
+          try await Task { try await pool.run([Doze(seconds: 0)]) }.value
+        }
+      }
+    }
+    await isThere.wait()
+    owner.cancel()
+    try await owner.value
   }
 
   @Test("work that loses one worker after the other says how the last was lost")
@@ -159,7 +200,7 @@ struct LostProcessTests {
   @Test("one that is late, but comes to an end, is given work again")
   func late() async throws {
     let workers = WorkerConfiguration(backend: processes, count: 1, restarts: .never)
-    try await withActorPool(workers) { pool in
+    try await withActorPool(workers, liveness: patience) { pool in
       let error = await #expect(throws: RuntimeError.self) {
         try await pool.run(
           [Doze(seconds: 1)], options: SubtaskOptions(timeout: .milliseconds(200)))

@@ -161,6 +161,28 @@ struct TimeoutTests {
     }
   }
 
+  @Test("let those go, too, who begin to gather when the pool's own is cancelled already")
+  func lateGathering() async throws {
+    let (isThere, isCancelled) = (Signal(), Signal())
+    let owner = Task {
+      try await withActorPool(.threads(1)) { pool in
+        isThere.send()
+        await isCancelled.wait()
+        for _ in 0..<50 {
+          await #expect(throws: CancellationError.self) {
+            try await Task {
+              try await pool.gather(Probe.make(200) { $0 }, until: Quorum(200))
+            }.value
+          }
+        }
+      }
+    }
+    await isThere.wait()
+    owner.cancel()
+    isCancelled.send()
+    try await owner.value
+  }
+
   @Test("let a cancelled caller go without waiting for the subtask")
   func cancelled() async throws {
     let (started, release) = (Signal(), Signal())
