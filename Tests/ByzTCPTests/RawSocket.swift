@@ -54,6 +54,7 @@ final class RawSocket: Sendable {
     while bytes.count < count {
       var piece = [UInt8](repeating: 0, count: count - bytes.count)
       let size = recv(descriptor, &piece, piece.count, 0)
+      if size < 0 && errno == EINTR { continue }
       guard size > 0 else { break }
       bytes += piece[..<size]
     }
@@ -73,7 +74,8 @@ final class RawSocket: Sendable {
     while true {
       let count = recv(descriptor, &byte, byte.count, 0)
       if count == 0 || count < 0 && errno == ECONNRESET { return true }
-      if count < 0 { return false }
+      // A process that is stopped and goes on finds its waits interrupted.
+      if count < 0 && errno != EINTR { return false }
     }
   }
 

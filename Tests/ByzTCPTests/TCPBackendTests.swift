@@ -77,10 +77,14 @@ struct TCPBackendTests {
     var options = TCPOptions()
     options.retry.attempts = .max
     let backend = TCPBackend(address, options: options)
-    let error = await #expect(throws: RuntimeError.self) {
-      try await withDeadline(.seconds(3)) { _ = try await backend.openLink(named: "test") }
+    var error: RuntimeError?
+    // On a busy machine the first time may be over before the first attempt.
+    for seconds in [3, 20, 60] where !(error?.cause is RuntimeError) {
+      error = await #expect(throws: RuntimeError.self) {
+        try await withDeadline(.seconds(seconds)) { _ = try await backend.openLink(named: "test") }
+      }
+      #expect(error?.code == .deadlineExceeded)
     }
-    #expect(error?.code == .deadlineExceeded)
     let cause = error?.cause as? RuntimeError
     #expect(cause?.message.contains("connection refused") == true, "\(String(describing: error))")
   }

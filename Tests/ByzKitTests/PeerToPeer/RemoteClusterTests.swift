@@ -69,18 +69,25 @@ struct RemoteClusterTests {
   @Test("lets a node that is slower finish when the others are done")
   func pace() async throws { try await backend.expectSlowNodeFinishes() }
 
+  /// With letters that go directly. An introduction has its time limit, which may be over on a busy machine, but not every time.
   private func train(
     _ plan: ClusterPlan, on backend: some ClusterBackend
   ) async throws -> [Tensor<Float>] {
-    try await withCluster(plan, on: backend) { (cluster) async throws -> [Tensor<Float>] in
-      for rounds in [3, 2] {
-        for (node, result) in try await cluster.run(rounds: rounds).enumerated() {
-          #expect(try result.get().map(\.record.node) == [Int](repeating: node, count: rounds))
+    var models: [Tensor<Float>] = []
+    var lettersPassedOn = Int.max
+    for _ in 0..<3 where lettersPassedOn > 0 {
+      models = try await withCluster(plan, on: backend) { cluster in
+        for rounds in [3, 2] {
+          for (node, result) in try await cluster.run(rounds: rounds).enumerated() {
+            #expect(try result.get().map(\.record.node) == [Int](repeating: node, count: rounds))
+          }
         }
+        lettersPassedOn = cluster.lettersPassedOn
+        return try await cluster.models().compactMap(\.self)
       }
-      #expect(cluster.lettersPassedOn == 0)
-      return try await cluster.models().compactMap(\.self)
     }
+    #expect(lettersPassedOn == 0)
+    return models
   }
 
   @Test(

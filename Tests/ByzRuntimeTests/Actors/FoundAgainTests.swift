@@ -11,7 +11,8 @@ struct FoundAgainTests {
 
   @Test("is brought together with others though it asks before its client has taken note of it")
   func early() async throws {
-    let system = ByzActorSystem(registry: Self.registry, liveness: Self.patience)
+    let system = ByzActorSystem(
+      registry: Self.registry, liveness: Self.patience, introductionLimit: .seconds(600))
     let otherHost = Monitor<UInt64>(0)
     let questions = Monitor<[Task<WireValue, any Error>]>([])
     let backend = ScriptedBackend { service, peer in
@@ -57,7 +58,8 @@ struct FoundAgainTests {
     "is brought together with others once it is back, though its connection broke when they asked for it"
   )
   func awayMeanwhile() async throws {
-    let system = ByzActorSystem(registry: Self.registry, liveness: Self.patience)
+    let system = ByzActorSystem(
+      registry: Self.registry, liveness: Self.patience, introductionLimit: .seconds(600))
     let otherHost = Monitor<UInt64>(0)
     let answers = Monitor<[WireValue]>([])
     let asking = ScriptedBackend { service, peer in

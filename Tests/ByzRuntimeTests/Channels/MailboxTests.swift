@@ -179,7 +179,8 @@ struct MailboxTests {
 
   @Test("a message whose process is lost before it is acknowledged is reported, not repeated")
   func loss() async throws {
-    try await withActorSystem(registry) { (system) async throws -> Void in
+    let patience = Liveness(interval: .seconds(1), timeout: .seconds(600))
+    try await withActorSystem(registry, liveness: patience) { (system) async throws -> Void in
       let (arrived, letters) = (Signal(), Monitor([WireValue]()))
       let backend = ScriptedBackend { service, peer in
         guard case .put(_, _, _, let message) = service else { return .unsigned(1) }

