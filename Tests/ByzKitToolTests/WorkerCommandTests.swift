@@ -27,11 +27,13 @@ struct WorkerCommandTests {
     private let output: FileHandle
 
     init(
-      _ tool: Tool, _ arguments: String..., environment: [String: String] = [:],
+      _ tool: Tool, _ arguments: String..., overUCX: Bool = false,
+      environment: [String: String] = [:],
       log: (level: String, file: FileHandle?) = ("critical", nil)
     ) throws {
       process = try tool.process(
-        ["worker", "--listen", "127.0.0.1:0", "--log-level", log.level] + arguments,
+        ["worker", "--listen", "127.0.0.1:0", "--log-level", log.level]
+          + (overUCX ? ["--ucx"] : []) + arguments,
         environment: environment)
       if let file = log.file { process.standardError = file }
       let pipe = Pipe()
@@ -153,24 +155,28 @@ struct WorkerCommandTests {
         let tests = WorkerCommandTests()
         let tool = try Tool()
         defer { tool.remove() }
-        let host = try Host(tool, "--require-same-bits", environment: ["BYZKIT_KERNELS": "plain"])
-        KernelVariant.plain.select()
-        try await tests.expectMedian(on: host.status.listening)
-        KernelVariant.avx2.select()
-        let error = await #expect(throws: RuntimeError.self) {
+        for overUCX in [false, UCX.isAvailable] {
+          KernelVariant.plain.select()
+          let plain = ["BYZKIT_KERNELS": "plain"]
+          let host = try Host(tool, "--require-same-bits", overUCX: overUCX, environment: plain)
           try await tests.expectMedian(on: host.status.listening)
-        }
-        #expect(error.map { "\($0)".contains("avx2") } == true, "\(String(describing: error))")
-        let lenient = try Host(tool, environment: ["BYZKIT_KERNELS": "plain"])
-        try await tests.expectMedian(on: lenient.status.listening)
-        var strict = BackendOptions()
-        strict.tcp.requiresSameBits = true
-        let refused = await #expect(throws: RuntimeError.self) {
+          KernelVariant.avx2.select()
+          let error = await #expect(throws: RuntimeError.self) {
+            try await tests.expectMedian(on: host.status.listening)
+          }
+          #expect(error.map { "\($0)".contains("avx2") } == true, "\(String(describing: error))")
+          let lenient = try Host(tool, overUCX: overUCX, environment: plain)
+          try await tests.expectMedian(on: lenient.status.listening)
+          var strict = BackendOptions()
+          strict.tcp.requiresSameBits = true
+          strict.ucx.requiresSameBits = true
+          let refused = await #expect(throws: RuntimeError.self) {
+            try await tests.expectMedian(on: lenient.status.listening, strict)
+          }
+          #expect(refused?.code == .incompatiblePeer, "\(String(describing: refused))")
+          KernelVariant.plain.select()
           try await tests.expectMedian(on: lenient.status.listening, strict)
         }
-        #expect(refused?.code == .incompatiblePeer, "\(String(describing: refused))")
-        KernelVariant.plain.select()
-        try await tests.expectMedian(on: lenient.status.listening, strict)
       }
     }
   #endif

@@ -170,7 +170,11 @@ extension ByzActorSystem {
       peer.link.close(RuntimeError(.workerLost, "The actor was not found in time."))
       guard let error = error as? RuntimeError, error.code != .workerLost,
         error.code != .deadlineExceeded
-      else { throw error }
+      else {
+        // What closing it here makes of the call says less than what went wrong before.
+        try Task.checkCancellation()
+        throw error
+      }
       throw ActorGone(reason: error)
     }
   }

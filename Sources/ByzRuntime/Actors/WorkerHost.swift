@@ -79,12 +79,8 @@ package final class WorkerHost: CallServer {
 
   package func serve(_ call: Message, from peer: Peer) async -> Message {
     do {
-      let service = try Service(WireValue(parsing: call.body, limits: peer.link.limits))
-      guard let timeLeft = call.timeLeft else { return try await answer(service, call, peer) }
-      // The task-local deadline makes calls that this one makes end in time, too.
-      return try await CallDeadline.$current.withValue(CallDeadline.after(timeLeft)) {
-        try await answer(service, call, peer)
-      }
+      return try await answer(
+        Service(WireValue(parsing: call.body, limits: peer.link.limits)), call, peer)
     } catch {
       return .failure(error, registry: system.registry)
     }
@@ -190,8 +186,9 @@ package final class WorkerHost: CallServer {
       // In a task of its own: others may wait for the same two, and have more time.
       let introduced = Promise<Bool?>()
       Task.detached { [system, meetings] in
-        introduced.settle(.success(await system.introduce(other, to: host, after: lost)))
+        let areConnected = await system.introduce(other, to: host, after: lost)
         meetings.withLock { $0 -= 1 }
+        introduced.settle(.success(areConnected))
       }
       let areConnected = try await withTaskCancellationHandler {
         try await introduced.result.get()
@@ -248,7 +245,10 @@ package final class WorkerHost: CallServer {
           try Task.checkCancellation()
           return answer
         }
-      } catch is CancellationError where CallDeadline.timeLeft.map({ $0 <= .zero }) == true {
+      } catch is CancellationError
+        // A moment more: the connection, which cancels, took the time a moment before.
+        where CallDeadline.timeLeft.map({ $0 <= .milliseconds(1) }) == true
+      {
         throw RuntimeError(.deadlineExceeded, "The subtask took longer than its time.")
       }
     case .invoke, .put, .meet, .join, .present, .resume: preconditionFailure("Answered above.")

@@ -98,7 +98,7 @@ public struct WireLimits: Hashable, Sendable {
   public var depth = 64
   /// The most memory that the values of one body take once they are read, in bytes. By default 256 MiB.
   public var decoded = 256 << 20
-  /// The most calls of one peer that are carried out at a time. By default 4,096.
+  /// The most calls of one peer that are carried out at a time, and the most introductions it may wait for. By default 4,096.
   public var calls = 4096
   /// The most actors that one peer may have made at a time, each with a thread, and with those that it starts itself. By default 1,024.
   public var actors = 1024

@@ -269,7 +269,8 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
       actions.append { continuation.resume(with: result.mapError { $0 as any Error }) }
     case .serve(let call):
       shell.serving[call.call] = .beginning(isCancelled: false)
-      actions.append { self.serve(call) }
+      let deadline = call.timeLeft.map(CallDeadline.after)
+      actions.append { self.serve(call, until: deadline) }
     case .cancelServing(let id):
       switch shell.serving[id] {
       case .beginning: shell.serving[id] = .beginning(isCancelled: true)
@@ -296,11 +297,14 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
 }
 
 extension Peer {
-  private func serve(_ call: Message) {
+  /// - Parameter deadline: when the call is cancelled, which holds for calls that it makes, too.
+  private func serve(_ call: Message, until deadline: ContinuousClock.Instant?) {
     // Not under the lock, which it will want as soon as it runs.
     let task = Task(executorPreference: server?.executor(for: call)) {
       var answer = await Self.$isServing.withValue(true) {
-        await self.server?.serve(call, from: self) ?? Message(.failure)
+        await CallDeadline.$current.withValue(deadline) {
+          await self.server?.serve(call, from: self) ?? Message(.failure)
+        }
       }
       do throws(RuntimeError) {
         try Frame.check(answer, limits: self.link.limits)

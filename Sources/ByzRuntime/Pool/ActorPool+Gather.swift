@@ -106,9 +106,10 @@ extension ActorPool {
         case .ended(let index, .failure(let error)):
           outcomes[index] = .failed(error)
           let isHopeless = state.handle(.failed)
-          // It may be the end of the pool that made it fail.
-          if Task.isCancelled { promise.settle(.failure(CancellationError())) }
-          isOver = isHopeless || Task.isCancelled
+          // It is the end of the pool that makes subtasks fail then; this task is cancelled a little later.
+          let isCancelled = dispatcher.withLock { $0.isCancelled }
+          if isCancelled { promise.settle(.failure(CancellationError())) }
+          isOver = isHopeless || isCancelled
         case .deadlinePassed: isOver = state.handle(.deadlinePassed)
         case .settled: isOver = true
         }

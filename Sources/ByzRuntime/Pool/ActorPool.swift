@@ -95,7 +95,7 @@ public final class ActorPool: Sendable {
     replacements.close()
   }
 
-  /// Ends the calls of every task: what goes on is not for anybody.
+  /// Ends the calls of every task, once what they have running is over.
   func cancelCalls() { carryOut(dispatcher.withLock { $0.cancel() }) }
 
   /// Gives up the workers in other processes that have a subtask, so that nothing in the pool waits for them any more.
@@ -125,8 +125,8 @@ public final class ActorPool: Sendable {
 ///
 /// Work that others still have in the pool when `body` ends fails with
 /// ``RuntimeError/Code/stopped``; subtasks that are running are waited for, those in other processes for ``Liveness/timeout``. The
-/// same holds when the calling task is cancelled, and whatever is in the pool then fails with `CancellationError`: a process that does
-/// not end a subtask by then is given up as lost.
+/// same holds when the calling task is cancelled, and all work of other tasks fails with `CancellationError` then: what it has running
+/// is waited for, and only a process that does not end it by then is given up as lost.
 ///
 /// A worker that is lost is replaced by another of its configuration, as far as its
 /// ``WorkerConfiguration/restarts`` allow; work goes on elsewhere meanwhile. Work that only lost

@@ -35,7 +35,8 @@ struct PoolDispatcher: Sendable {
   private(set) var workers: [any Worker]
   private var calls: [Int: Call] = [:]
   private var nextCall = 0
-  private var isCancelled = false
+  /// Whether the pool's own task was.
+  private(set) var isCancelled = false
 
   init(state: PoolState, workers: [any Worker]) {
     self.state = state

@@ -16,6 +16,8 @@ package final class RemoteWorker: Worker {
 
   package var endsOverdueSubtasks: Bool { true }
 
+  package var isLost: Bool { peer.hasEnded }
+
   package func run<S: Subtask>(_ subtask: S, operands: Operands) async throws -> S.Output {
     try await run(subtask, operands: operands, timeout: nil)
   }

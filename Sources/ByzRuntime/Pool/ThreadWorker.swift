@@ -62,6 +62,8 @@ package final class ThreadWorker: Worker {
 
   package var isStarted: Bool { thread.isRunning }
   package var executor: (any TaskExecutor)? { thread }
+  /// No: a thread ends with its process.
+  package var isLost: Bool { false }
 
   package func run<S: Subtask>(_ subtask: S, operands: Operands) async throws -> S.Output {
     try thread.start()

@@ -66,6 +66,10 @@ public protocol Worker: AnyObject, Sendable {
   /// gives the worker nothing else meanwhile.
   func waitUntilFree() async
 
+  /// Whether the worker is gone. A pool asks when ``run(_:operands:)`` throws ``RuntimeError/Code/workerLost``, which a subtask may
+  /// throw, too, that has lost a worker of its own.
+  var isLost: Bool { get }
+
   /// Calls `body` when the worker is lost, whether it has a subtask or not; at once if it is. Whoever waits for a subtask is told by
   /// ``run(_:operands:)``. A worker that cannot tell never calls it, and the pool notices by the next subtask.
   func whenLost(_ body: @escaping @Sendable () -> Void)
@@ -93,6 +97,9 @@ extension Worker {
 
   /// At once: none is left running.
   public func waitUntilFree() async {}
+
+  /// Yes: it is its worker that a subtask has lost.
+  public var isLost: Bool { true }
 
   /// Never.
   public func whenLost(_ body: @escaping @Sendable () -> Void) {}

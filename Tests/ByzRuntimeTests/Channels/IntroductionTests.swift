@@ -16,7 +16,7 @@ struct IntroductionTests {
     async throws
   {
     let system = ByzActorSystem(
-      registry: registry, introductionLimit: .seconds(3))
+      registry: registry, introductionLimit: .seconds(2))
     do {
       let one = try await system.spawn(Postman.self, 0, on: backend)
       let other = try await system.spawn(Postman.self, 0, on: otherBackend)

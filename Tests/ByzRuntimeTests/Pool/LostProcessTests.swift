@@ -37,6 +37,11 @@ struct Resign: Subtask {
   func run(_ operands: Operands) throws -> Int { throw CancellationError() }
 }
 
+/// Says that a worker of its own was lost.
+struct Bereaved: Subtask {
+  func run(_ operands: Operands) throws -> Int { throw RuntimeError(.workerLost, "Its own.") }
+}
+
 /// Kills its process.
 struct Crash: Subtask {
   func run(_ operands: Operands) throws -> Int32 { kill(getpid(), SIGKILL) }
@@ -45,7 +50,8 @@ struct Crash: Subtask {
 /// The child processes of these tests.
 enum DozeProgram: TestWorkerProgram {
   static func run() -> Never {
-    runInheritedWorker(Registry(subtasks: [Doze.self, Heed.self, Resign.self, Crash.self]))
+    runInheritedWorker(
+      Registry(subtasks: [Doze.self, Heed.self, Resign.self, Bereaved.self, Crash.self]))
     exit(1)
   }
 }
@@ -156,6 +162,22 @@ struct LostProcessTests {
     try await withActorPool(WorkerConfiguration(backend: processes, count: 1)) { pool in
       await #expect(throws: CancellationError.self) {
         try await pool.run([Resign()], options: SubtaskOptions(timeout: .seconds(3600)))
+      }
+    }
+  }
+
+  @Test(
+    "one whose subtask has lost a worker of its own is not lost",
+    arguments: [nil, Duration.seconds(3600)])
+  func bereaved(timeout: Duration?) async throws {
+    for workers in [.threads(1), WorkerConfiguration(backend: processes, count: 1)] {
+      try await withActorPool(workers) { pool in
+        let error = await #expect(throws: RuntimeError.self) {
+          try await pool.run([Bereaved()], options: SubtaskOptions(timeout: timeout))
+        }
+        #expect(error?.code == .workerLost && error?.message == "Its own.")
+        _ = try await pool.run([Doze(seconds: 0)])
+        #expect(pool.statistics.map(\.losses) == [0] && pool.statistics.map(\.failed) == [1])
       }
     }
   }

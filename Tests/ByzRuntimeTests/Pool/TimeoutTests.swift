@@ -146,18 +146,21 @@ struct TimeoutTests {
     }
   }
 
-  @Test("let those go who gather in other tasks when the pool's own is cancelled")
-  func cancelledGathering() async throws {
-    let (started, release) = (Signal(), Signal())
-    let subtasks = Probe.make(100) { i in
-      started.send()
-      release.block()
-      return i
-    }
-    try await expectCancelled(started) { pool in
-      defer { release.send() }
-      return try await pool.gather(
-        subtasks, options: SubtaskOptions(maxInFlight: 1), until: Quorum(50))
+  @Test(
+    "let those go who gather in other tasks when the pool's own is cancelled", arguments: [1, nil])
+  func cancelledGathering(maxInFlight: Int?) async throws {
+    for _ in 0..<20 {
+      let (started, release) = (Signal(), Signal())
+      let subtasks = Probe.make(100) { i in
+        started.send()
+        release.block()
+        return i
+      }
+      try await expectCancelled(started) { pool in
+        defer { release.send() }
+        return try await pool.gather(
+          subtasks, options: SubtaskOptions(maxInFlight: maxInFlight), until: Quorum(100))
+      }
     }
   }
 

@@ -87,7 +87,7 @@ extension Message {
   }
 }
 
-/// Waits until a condition that another thread brings about holds; gives up after five seconds.
+/// Waits until a condition that another thread brings about holds; gives up after a minute.
 func eventually(_ condition: () -> Bool) async -> Bool {
   let start = ContinuousClock.now
   while !condition() {
