@@ -22,12 +22,20 @@ extension Program {
       throw error
     } catch let error as ValidationError {
       throw error
+    } catch is CancellationError {
+      // Interrupted before there was anything to show.
+      throw ExitCode(130)
     } catch {
       let name = Self.configuration.commandName ?? "\(Self.self)"
-      FileHandle.standardError.write(Data("\(name): \(error)\n".utf8))
+      try? FileHandle.standardError.write(contentsOf: Data("\(name): \(error)\n".utf8))
       throw ExitCode.failure
     }
   }
+}
+
+/// Writes a line to standard output at once, or says why it cannot be.
+package func printOut(_ text: String) throws {
+  try FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8))
 }
 
 /// Something in the command line that only shows when it is used, with what to write instead.

@@ -43,5 +43,6 @@ package final class ProgressDisplay: Sendable {
   /// Writes a line that stays.
   package func note(_ line: String) { write((isTerminal ? "\r\u{1B}[K" : "") + line + "\n") }
 
-  private func write(_ text: String) { stream.write(Data(text.utf8)) }
+  /// Where nobody reads it any more, training goes on.
+  private func write(_ text: String) { try? stream.write(contentsOf: Data(text.utf8)) }
 }

@@ -14,7 +14,9 @@ package struct TrainingFlags: ParsableArguments {
   @Option(name: .customLong("pre-aggregator"), help: "What runs before it; repeat for more.")
   package var preAggregators: [String] = []
   @Option(help: "What the liars send.") package var attack = "empire"
-  @Option(help: "The attack's strength: its scale, tau, gamma or sigma. (default: -10 for empire)")
+  @Option(
+    parsing: .unconditional,
+    help: "The attack's strength: its scale, tau, gamma or sigma. (default: -10 for empire)")
   package var attackScale: Double?
   @Option(help: "The number of liars that the rules tolerate. (default: --byzantine)")
   package var f: Int?

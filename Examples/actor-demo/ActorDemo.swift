@@ -38,7 +38,7 @@ struct ActorDemo: Program {
         try await withWorkerServer(
           on: address, registry: Self.registry, listener: listener, options: options
         ) { server in
-          print("Listening at \(server.address); Ctrl-C ends it.")
+          try printOut("Listening at \(server.address); Ctrl-C ends it.")
           await server.waitUntilDraining()
         }
       }

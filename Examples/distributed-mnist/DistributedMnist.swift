@@ -54,7 +54,7 @@ struct DistributedMnist: Program {
     let report = try await interruptible {
       try await problem.trainWithServer(on: pool, chunkSize: chunkSize, progress: progress)
     }
-    print(json ? try report.json() : report.table)
+    try printOut(json ? try report.json() : report.table)
     if report.wasStopped { throw ExitCode(130) }
   }
 

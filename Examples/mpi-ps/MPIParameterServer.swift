@@ -46,7 +46,7 @@ struct MPIParameterServer: ParsableCommand {
       }
       try await launch.rank == 0 ? program.lead(launch) : program.follow(launch)
     } catch {
-      FileHandle.standardError.write(Data("mpi-ps: \(error)\n".utf8))
+      try? FileHandle.standardError.write(contentsOf: Data("mpi-ps: \(error)\n".utf8))
       Foundation.exit(1)
     }
   }
@@ -156,7 +156,7 @@ struct MPIParameterServer: ParsableCommand {
       mpi-ps: warning: process \(launch.rank) listens at \(address), which other machines cannot reach: let /etc/hosts give this \
       machine's name another address.\n
       """
-    FileHandle.standardError.write(Data(text.utf8))
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
   }
 
   private static func isLoopback(_ host: String) -> Bool {

@@ -74,7 +74,7 @@ struct P2PMnist: Program {
           topology, mode: mode, on: pool, progress: progress)
       }
     }
-    print(training.json ? try report.json() : report.table)
+    try printOut(training.json ? try report.json() : report.table)
     if report.wasStopped { throw ExitCode(130) }
   }
 

@@ -34,9 +34,10 @@ struct PSMnist: Program {
     let report = try await interruptible {
       try await problem.trainWithServer(on: pool, progress: progress)
     }
-    print(training.json ? try report.json() : report.table)
-    // Last, so that a folder that is not there costs no result.
+    // Neither a folder that is not there nor a reader who has gone costs the other result.
+    let isPrinted = Result { try printOut(training.json ? try report.json() : report.table) }
     if let save { try report.parameters.write(npy: save) }
+    try isPrinted.get()
     if report.wasStopped { throw ExitCode(130) }
   }
 }

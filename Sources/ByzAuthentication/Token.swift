@@ -88,7 +88,8 @@ public struct Token: Sendable {
     _ variable: String = "BYZKIT_TOKEN"
   ) throws(RuntimeError) -> Token? {
     guard let value = getenv(variable) else { return nil }
-    let bytes = Array(String(cString: value).utf8)
+    // As they are: made a string of, all that is no UTF-8 would become the same.
+    let bytes = UnsafeRawBufferPointer(start: value, count: strlen(value)).map { $0 }
     return try Token(trimmed(bytes[...]), from: "The environment variable \(variable)")
   }
 

@@ -59,6 +59,8 @@ enum ConformanceOperation {
       try attack.validate(n: rows.count)
       return try attack.craft(global: rows[0], target: rows[1])
     case .labels(let attack, let classes):
+      // A label each: whatever else the file says is no case that can be run.
+      guard rows.allSatisfy({ $0.shape == [1] }) else { throw AggregationError.noVectors }
       return try attack.poison(labels: Tensor(rows.map { $0[0] }), classes: classes)
     case .logits(let attack, let labels):
       return try attack.gradient(logits: Tensor(stacking: rows), labels: labels)

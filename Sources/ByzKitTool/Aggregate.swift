@@ -9,7 +9,7 @@ struct Aggregate: AsyncParsableCommand {
       be larger than memory. See 'byzkit list aggregators' for the rules and their parameters.
 
         byzkit aggregate krum --f 2 gradients.npy -o aggregate.npy
-        byzkit aggregate trimmedMean --f 2 --pre-aggregator nnm --pre-aggregator bucketing:size=2 *.npy -o out.npy
+        byzkit aggregate trimmedMean --f 2 --pre-aggregator nnm --pre-aggregator bucketing:size=2 node-*.npy -o out.npy
       """)
 
   @Argument(help: "The rule, with or without parameters: krum, multiKrum:f=2,q=5.") var rule: String

@@ -39,7 +39,7 @@ enum Main {
       ByzKitTool.exit(withError: error)
     } catch {
       let line = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
-      FileHandle.standardError.write(Data("byzkit: \(line)\n".utf8))
+      try? FileHandle.standardError.write(contentsOf: Data("byzkit: \(line)\n".utf8))
       ByzKitTool.exit(withError: ExitCode.failure)
     }
   }
@@ -83,5 +83,10 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 func printJSON(_ value: some Encodable) throws {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-  print(String(decoding: try encoder.encode(value), as: UTF8.self))
+  try printOut(String(decoding: try encoder.encode(value), as: UTF8.self))
+}
+
+/// Writes a line to standard output at once, or says why it cannot be: a full disk is no success.
+func printOut(_ text: String) throws {
+  try FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8))
 }

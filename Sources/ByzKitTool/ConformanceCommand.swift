@@ -16,8 +16,8 @@ struct ConformanceCommand: AsyncParsableCommand {
   func run() async throws {
     let conformance = try Conformance(directory: directory)
     let report = try await withActorPool(.threads(4)) { try await conformance.run(on: $0) }
-    for failure in report.failures { print(failure) }
-    print("\(report.passed) passed, \(report.failures.count) failed")
+    for failure in report.failures { try printOut("\(failure)") }
+    try printOut("\(report.passed) passed, \(report.failures.count) failed")
     if !report.failures.isEmpty { throw ExitCode.failure }
   }
 }

@@ -11,7 +11,7 @@ struct Doctor: AsyncParsableCommand {
     let diagnosis = Diagnosis(backends: await BackendProbe.all())
     switch format {
     case .json: try printJSON(diagnosis)
-    case .text: print(diagnosis.text)
+    case .text: try printOut(diagnosis.text)
     }
   }
 }

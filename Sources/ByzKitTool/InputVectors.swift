@@ -17,6 +17,13 @@ struct InputVectors {
     guard paths.filter({ $0 == "-" }).count <= 1 else {
       throw Failure("Standard input, '-', can be read only once.")
     }
+    // A second run of a command with *.npy would take the first one's result for a vector.
+    let target = URL(filePath: output).resolvingSymlinksInPath()
+    if paths.count > 1,
+      let input = paths.first(where: { URL(filePath: $0).resolvingSymlinksInPath() == target })
+    {
+      throw Failure("\(input) is the output, and one of the vectors, too: write to another file.")
+    }
     let tensors = try paths.map { try Self.open($0, output: output) }
     guard tensors.count == 1 else {
       for (path, tensor) in zip(paths, tensors) {

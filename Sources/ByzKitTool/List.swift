@@ -27,7 +27,7 @@ struct List: ParsableCommand {
       }
     switch format {
     case .json: try printJSON(entries)
-    case .text: for entry in entries { print(entry.text) }
+    case .text: for entry in entries { try printOut(entry.text) }
     }
   }
 }

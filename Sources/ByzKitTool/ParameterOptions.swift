@@ -111,8 +111,7 @@ struct GivenParameters {
     _ entry: CatalogEntry<Product>, _ specification: RuleSpecification
   ) throws -> Product {
     var specification = specification
-    specification.setDefaults(values, for: entry)
-    unused.subtract(entry.parameters.map(\.name))
+    unused.subtract(specification.setDefaults(values, for: entry))
     do {
       return try entry.make(specification.parameters)
     } catch {
@@ -130,6 +129,11 @@ struct GivenParameters {
   /// Refuses options that nothing on the command line has taken.
   func requireAllUsed(by name: String, parameters: [ParameterInfo]) throws {
     guard let first = unused.min() else { return }
+    guard !parameters.contains(where: { $0.name == first }) else {
+      throw Failure(
+        "--\(first) would be ignored: what is written with \(name) says it already, or something else in its place."
+      )
+    }
     throw CatalogError.unknownParameter(first, of: name, known: parameters.map(\.name))
   }
 }

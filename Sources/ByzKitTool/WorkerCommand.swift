@@ -87,6 +87,10 @@ struct WorkerCommand: AsyncParsableCommand {
       var listener = TCPListenerOptions(tls: tls, token: token)
       listener.insecure = insecure
       if let siblingRoots {
+        guard tls != nil else {
+          throw Failure(
+            "--sibling-roots is for workers with certificates: give --tls-certificate, too.")
+        }
         var siblings = TCPOptions(tls: tls ?? TLSOptions(), token: token)
         siblings.tls?.trustRootsFile = siblingRoots
         listener.siblings = siblings
@@ -166,6 +170,6 @@ struct WorkerCommand: AsyncParsableCommand {
   private func printLine(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    try FileHandle.standardOutput.write(contentsOf: try encoder.encode(value) + Data("\n".utf8))
+    try printOut(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 }

@@ -65,6 +65,9 @@ public struct LaunchEnvironment: Hashable, Sendable {
   /// The port of workers and rendezvous unless another is given.
   public static let defaultPort = 29000
 
+  /// The most processes that may be started together: more is a mistake in a flag or a variable.
+  public static let mostProcesses = 1 << 20
+
   /// Finds out.
   ///
   /// - Parameters:
@@ -89,10 +92,11 @@ public struct LaunchEnvironment: Hashable, Sendable {
         with BYZKIT_SIZE: see docs/clusters.md.
         """)
     }
-    guard size >= 1, (0..<size).contains(rank) else {
+    guard (1...Self.mostProcesses).contains(size), (0..<size).contains(rank) else {
       throw RuntimeError(
         .invalidConfiguration,
-        "The rank is \(rank) and the size \(size): 0 ≤ rank < size is needed.")
+        "The rank is \(rank) and the size \(size): 0 ≤ rank < size ≤ \(Self.mostProcesses) is needed."
+      )
     }
     // A launcher's goes with the launcher's rank.
     let localRank = given.localRank ?? (given.rank == nil ? found?.localRank : nil) ?? 0

@@ -101,6 +101,10 @@ private func tlsAdvice(_ error: (any Error)?) -> String? {
       "it wants a certificate: give TLSOptions.certificateChainFile and privateKeyFile"
     ),
     ("ALERT_CERTIFICATE_EXPIRED", "this side's certificate has expired: make a new one"),
+    (
+      "ALERT_UNSUPPORTED_CERTIFICATE",
+      "this side's certificate is not for clients: its extendedKeyUsage must name clientAuth"
+    ),
     ("ALERT_", "it refused the TLS handshake"),
     ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "it has no certificate, and this side asks for one"),
     ("WRONG_VERSION_NUMBER", "it does not speak TLS: give both sides TLS options, or none"),

@@ -31,6 +31,8 @@ public func withWorkerServer<Result>(
   isolation: isolated (any Actor)? = #isolation,
   body: (WorkerServer) async throws -> Result
 ) async throws -> Result {
+  // A file that cannot be read shows now, not when mail goes another way.
+  _ = try listener.siblings?.tls?.clientContext()
   let siblings = listener.connectingToSiblings
   let sessions = WorkerSessions(registry: registry, options: options) { address in
     TCPBackend(try TCPAddress(address), options: siblings)

@@ -82,6 +82,16 @@ struct TokenTests {
     defer { unsetenv(name) }
     let isSame = try agree(unwrap(Token.inEnvironment(name)), Token("0123456789abcdef".utf8))
     #expect(isSame)
+    // No text in any encoding: each byte counts, as in a file.
+    var raw = [CChar](repeating: -128, count: 16) + [0]
+    setenv(name, raw, 1)
+    let bytes = [UInt8](repeating: 0x80, count: 16)
+    let isTheSame = try agree(unwrap(Token.inEnvironment(name)), Token(bytes))
+    #expect(isTheSame)
+    raw[0] = -112
+    setenv(name, raw, 1)
+    let isAnother = try !agree(unwrap(Token.inEnvironment(name)), Token(bytes))
+    #expect(isAnother)
     setenv(name, "short", 1)
     let error = #expect(throws: RuntimeError.self) { try Token.inEnvironment(name) }
     #expect(error?.message.contains(name) == true)

@@ -45,6 +45,23 @@ struct AggregateTests {
     #expect(tool.files == ["out.npy", "x.npy"])
   }
 
+  @Test("refuses options that would be ignored, and an output that is one of the vectors")
+  func ignored() throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    try tool.write("x.npy")
+    for rule in ["krum:f=1", "trimmedMean:ratio=0.2"] {
+      let result = try tool("aggregate", rule, "--f", "0", "x.npy", "-o", "out.npy")
+      #expect(result.status == 1 && result.errors.contains("--f would be ignored"), "\(result)")
+    }
+    let x = try Tensor<Float>(npy: tool.path("x.npy"))
+    for (i, row) in x.rows.prefix(4).enumerated() { try row.write(npy: tool.path("row\(i).npy")) }
+    let rows = (0..<4).map { "row\($0).npy" }
+    let result = try tool(["aggregate", "median"] + rows + ["-o", "./row3.npy"])
+    #expect(result.status == 1 && result.errors.contains("row3.npy is the output"), "\(result)")
+    #expect(try Tensor<Float>(npy: tool.path("row3.npy")) == x.rows[3])
+  }
+
   @Test("replaces the output only when it succeeds, and leaves nothing else behind")
   func nothingHalfWritten() throws {
     let tool = try Tool()

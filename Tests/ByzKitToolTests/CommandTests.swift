@@ -29,6 +29,20 @@ struct CommandTests {
     }
   }
 
+  #if os(Linux)
+    @Test("what cannot be printed is no success")
+    func fullDisk() throws {
+      let tool = try Tool()
+      defer { tool.remove() }
+      let process = try tool.process(["list", "aggregators", "--format", "json"])
+      process.standardOutput = try #require(FileHandle(forWritingAtPath: "/dev/full"))
+      process.standardError = FileHandle.nullDevice
+      try process.run()
+      process.waitUntilExit()
+      #expect(process.terminationReason == .exit && process.terminationStatus == 1)
+    }
+  #endif
+
   @Test("doctor names the kernels in use")
   func doctor() throws {
     struct Diagnosis: Decodable {
@@ -78,6 +92,23 @@ struct CommandTests {
         == OptimizedAttack(.innerProduct).craft(honest: x.rows, against: Krum(f: 2), f: 2))
     let result = try tool("attack", "optimalIPM", "x.npy", "-o", "none.npy")
     #expect(result.errors == "byzkit: optimalIPM needs --rule, such as --rule krum:f=2.\n")
+  }
+
+  @Test("conformance bears cases that nobody could run")
+  func impossibleCases() throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    try Data("[]".utf8).write(to: tool.folder.appending(path: "cases.json"))
+    let labels = """
+      [{"id":"a","operator":"labelFlip","parameters":{},"expect":"reject","n":2,"d":0}]
+      """
+    try Data(labels.utf8).write(to: tool.folder.appending(path: "invalid.json"))
+    let process = try tool.process(["conformance", "."])
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit)
   }
 
   @Test("conformance counts the cases and ends with 1 if one is not met")

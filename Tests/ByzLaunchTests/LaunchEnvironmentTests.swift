@@ -110,6 +110,7 @@ struct LaunchEnvironmentTests {
       (["RANK": "-1", "WORLD_SIZE": "2"], "RANK is \"-1\""),
       (["RANK": "2", "WORLD_SIZE": "2"], "0 ≤ rank < size"),
       (["RANK": "0", "WORLD_SIZE": "0"], "0 ≤ rank < size"),
+      (["RANK": "0", "WORLD_SIZE": "9000000000"], "0 ≤ rank < size"),
       (["RANK": "0", "WORLD_SIZE": "2"], "MASTER_ADDR"),
       (["RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "2"], "local rank is 2"),
       (

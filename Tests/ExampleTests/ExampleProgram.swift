@@ -44,8 +44,10 @@ struct ExampleProgram {
   }
 
   /// Runs it to its end, without holding a thread that a server in this process may need.
+  ///
+  /// - Parameter errors: where errors go instead of into the result.
   func callAsFunction(
-    _ arguments: [String], environment: [String: String] = [:]
+    _ arguments: [String], environment: [String: String] = [:], errors: FileHandle? = nil
   ) async throws -> Run {
     let folder = FileManager.default.temporaryDirectory
       .appending(path: "byzkit-\(name)-\(UUID().uuidString)")
@@ -59,7 +61,7 @@ struct ExampleProgram {
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: files[0])
-    process.standardError = try FileHandle(forWritingTo: files[1])
+    process.standardError = try errors ?? FileHandle(forWritingTo: files[1])
     let isBegun = Monitor(false)
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in

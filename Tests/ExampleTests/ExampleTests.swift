@@ -2,6 +2,7 @@ import ByzAuthentication
 import ByzKit
 import ByzTCP
 import ByzUCX
+import Foundation
 import Testing
 
 @Suite("Examples", .timeLimit(.minutes(2)))
@@ -53,6 +54,19 @@ struct ExampleTests {
       for word in words { #expect(run.errors.contains(word), "\(run.errors)") }
     }
   }
+
+  #if os(Linux)
+    @Test(
+      "ps-mnist trains to its end though nobody reads how far it is, and takes negative numbers")
+    func unreadProgress() async throws {
+      let program = try ExampleProgram("ps-mnist")
+      let run = try await program(
+        small + ["--attack-scale", "-5"],
+        errors: try #require(FileHandle(forWritingAtPath: "/dev/full")))
+      #expect(run.status == 0)
+      #expect(try run.report.digest.isEmpty == false)
+    }
+  #endif
 
   @Test("A wrong token is one line and exit code 1")
   func wrongToken() async throws {

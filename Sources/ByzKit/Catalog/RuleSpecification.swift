@@ -32,17 +32,22 @@ public struct RuleSpecification: Hashable, Sendable {
   public var parameters: Parameters { Parameters(values) }
 
   /// Gives parameters values unless they have one already, or another that excludes them has, or the entry does not take them.
+  @discardableResult
   public mutating func setDefaults<Product>(
     _ defaults: [String: ParameterValue], for entry: CatalogEntry<Product>
-  ) {
+  ) -> Set<String> {
     let own = values
+    var taken: Set<String> = []
     for parameter in entry.parameters where own[parameter.name] == nil {
       let excluding = entry.parameters.filter {
         $0.alternative == parameter.name || $0.name == parameter.alternative
       }
       guard excluding.allSatisfy({ own[$0.name] == nil }) else { continue }
-      values[parameter.name] = defaults[parameter.name]
+      guard let value = defaults[parameter.name] else { continue }
+      values[parameter.name] = value
+      taken.insert(parameter.name)
     }
+    return taken
   }
 }
 
