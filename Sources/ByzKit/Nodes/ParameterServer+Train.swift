@@ -36,8 +36,10 @@ extension ParameterServer {
   ///   - pool: whose workers compute; the calling task if nil.
   ///   - plan: where checkpoints go; none are written if nil.
   ///   - isolation: the caller's, in which `body` runs.
-  ///   - body: called after each round with its report and the server as it is then.
-  /// - Throws: as ``round(on:chunkSize:)``; what writing a checkpoint throws; what `body` throws. The rounds that are over stay.
+  ///   - body: called after each round with its report and the server as it is then, before its checkpoint is written: what it keeps
+  ///     is never behind the file.
+  /// - Throws: as ``round(on:chunkSize:)``; what writing a checkpoint throws; what `body` throws. The rounds that are over stay. A call
+  ///   that finds all rounds over writes the checkpoint, for one that could not be written.
   public mutating func train(
     rounds total: Int, on pool: ActorPool? = nil, keeping plan: CheckpointPlan? = nil,
     isolation: isolated (any Actor)? = #isolation,
@@ -45,10 +47,11 @@ extension ParameterServer {
   ) async throws {
     while roundsDone < total {
       let report = try await round(on: pool)
-      if let plan, roundsDone % plan.interval == 0 || roundsDone == total {
+      try await body(report, self)
+      if let plan, roundsDone % plan.interval == 0, roundsDone < total {
         try checkpoint.write(to: plan.path)
       }
-      try await body(report, self)
     }
+    if let plan { try checkpoint.write(to: plan.path) }
   }
 }

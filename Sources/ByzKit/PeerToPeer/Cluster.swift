@@ -79,10 +79,10 @@ public protocol Cluster: AnyObject, Sendable {
   ///
   /// - Returns: for each node the reports of its rounds, or why it ended early; the others go on
   ///   without it.
-  /// - Throws: `CancellationError`.
+  /// - Throws: `CancellationError`; `RuntimeError` for more rounds than nodes in other processes can report at a time.
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>]
 
-  /// Each node's model after its last round; nil of a node that is lost.
+  /// Each node's model after its last round; nil of a node that is lost, or whose answer is no model of this cluster.
   func models() async throws -> [Tensor<Float>?]
 
   /// How many messages between nodes have gone through this process, because the nodes could not reach each other.

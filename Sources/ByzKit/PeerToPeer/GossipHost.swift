@@ -92,7 +92,12 @@ public distributed actor GossipHost: RemoteActor {
     do {
       let reports = try await node.run(
         rounds: rounds, from: start, over: transport, threads: threads)
-      result = .success(reports)
+      var room = GossipReport.maxDroppedInRun
+      result = .success(
+        reports.map { report in
+          defer { room -= min(room, report.dropped.count) }
+          return report.listing(room)
+        })
     } catch {
       result = .failure(error)
     }

@@ -80,7 +80,7 @@ public struct GossipReport: Hashable, Codable, Sendable {
   public let failure: String?
   /// Whose vectors it used: replaying the records repeats the run.
   public let record: GossipRecord
-  /// What arrived during the round and was not used; the first ``maxDropped`` of it.
+  /// What arrived during the round and was not used; the first ``maxDropped`` of it, and of a run in another process the first 4,096.
   public let dropped: [DroppedVector]
   /// The neighbors that its vector did not reach.
   public let undelivered: [Int]
@@ -89,6 +89,20 @@ public struct GossipReport: Hashable, Codable, Sendable {
 
   /// The most vectors that ``dropped`` lists.
   public static let maxDropped = 256
+
+  /// The most vectors that the reports of one run list where they come from another process: a liar must not make them longer than a
+  /// message may be.
+  static let maxDroppedInRun = 4096
+
+  /// A bound of the bytes of a report that lists no dropped vectors, by the number of neighbors.
+  static func byteCount(neighbors: Int) -> Int { 1024 + 32 * neighbors }
+
+  /// The same with the first dropped vectors only.
+  func listing(_ count: Int) -> GossipReport {
+    GossipReport(
+      name: name, isByzantine: isByzantine, loss: loss, failure: failure, record: record,
+      dropped: Array(dropped.prefix(count)), undelivered: undelivered, outcome: outcome)
+  }
 
   /// What became of a node's model.
   public enum Outcome: Hashable, Codable, Sendable {

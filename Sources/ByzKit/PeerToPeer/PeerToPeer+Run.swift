@@ -49,7 +49,11 @@ private struct VirtualRun {
   init(_ peers: PeerToPeer, rounds: Int, key: RandomKey, pool: ActorPool?) {
     self.peers = peers
     self.pool = pool
-    lastRounds = peers.states.map { $0.round + rounds }
+    // No run gets as far as a number that does not fit.
+    lastRounds = peers.states.map {
+      let (last, isTooFar) = $0.round.addingReportingOverflow(rounds)
+      return isTooFar ? .max : last
+    }
     order = RandomStream(key)
     idle = Array(peers.learners.indices)
     steps = peers.learners.map { _ in Learner.LocalStep() }

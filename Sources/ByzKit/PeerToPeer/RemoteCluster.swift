@@ -1,4 +1,5 @@
 public import ByzRuntime
+import ByzTensor
 
 /// Nodes in processes of their own: children, or processes on other hosts, in turn.
 ///
@@ -49,7 +50,7 @@ public struct RemoteCluster: ClusterBackend {
         for try await (number, node) in group { nodes[number] = node }
         return (0..<n).compactMap { nodes[$0] }
       }
-      return RemoteNodes(system: system, nodes: nodes, deadline: plan.deadline)
+      return RemoteNodes(system: system, nodes: nodes, plan: plan)
     } catch {
       await system.stop()
       throw error
@@ -77,7 +78,10 @@ private final class RemoteNodes: Cluster {
   let system: ByzActorSystem
   let nodes: [GossipHost]
   /// How long a node that still ends its last run is waited for.
-  private let deadline: Duration
+  private let patience: Duration
+  private let shape: [Int]
+  /// The most rounds whose reports fit into a message.
+  private let mostRounds: Int
   private let progress = Monitor(Progress())
 
   private struct Progress: Sendable {
@@ -86,13 +90,28 @@ private final class RemoteNodes: Cluster {
     var mostRounds = 0
   }
 
-  init(system: ByzActorSystem, nodes: [GossipHost], deadline: Duration) {
+  init(system: ByzActorSystem, nodes: [GossipHost], plan: ClusterPlan) {
     self.system = system
     self.nodes = nodes
-    self.deadline = deadline
+    patience = max(plan.deadline, .seconds(5))
+    shape = plan.models.first?.shape ?? []
+    let topology = plan.topology
+    let mostNeighbors =
+      nodes.indices.map {
+        topology.inNeighbors(of: $0).count + topology.outNeighbors(of: $0).count
+      }.max() ?? 0
+    // Half: the dropped vectors that reports list take less than the other.
+    mostRounds = WireLimits().body / 2 / GossipReport.byteCount(neighbors: mostNeighbors)
   }
 
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>] {
+    guard rounds <= mostRounds else {
+      throw RuntimeError(
+        .invalidConfiguration,
+        """
+        The reports of \(rounds) rounds do not fit into one message of a node in another process: ask for \(mostRounds) at a time.
+        """)
+    }
     let progress = progress.withLock { progress in
       progress.runs += 1
       return progress
@@ -101,71 +120,85 @@ private final class RemoteNodes: Cluster {
     var addresses: [MailboxAddress] = []
     var lost: [Int: any Error] = [:]
     var roundsDone = 0
-    let deadline = deadline
-    let opened = await ask { node in
-      let place = try await withDeadline(deadline) { try await node.open(run: progress.runs) }
+    let patience = patience
+    let opened = await ask(Array(nodes.indices)) { _, node in
+      let place = try await withDeadline(patience) { try await node.open(run: progress.runs) }
       // In another's name it would get that one's mail.
       guard place.address.host == node.id.host else {
         throw RuntimeError(.authenticationFailed, "The node names a mailbox that is not its own.")
       }
       return place
     }
-    for (number, opened) in opened.enumerated() {
-      switch opened {
+    for number in nodes.indices {
+      switch opened[number] {
       case .success(let place):
         addresses.append(place.address)
         roundsDone = max(roundsDone, min(place.roundsDone, progress.mostRounds))
       case .failure(let error):
         lost[number] = error
         addresses.append(MailboxAddress(host: 0, name: "lost"))
+      case nil: break
       }
     }
+    try Task.checkCancellation()
     let (places, start) = (addresses, roundsDone)
     let (end, isTooFar) = start.addingReportingOverflow(max(0, rounds))
     self.progress.withLock { $0.mostRounds = max($0.mostRounds, isTooFar ? Int.max : end) }
-    for number in lost.keys { await announce(number, places) }
-    let results = await withTaskGroup(of: (Int, Result<[GossipReport], any Error>).self) { group in
-      for (number, node) in nodes.enumerated() where lost[number] == nil {
-        group.addTask {
-          do {
-            // Not within the tuple: the optimizer of Swift 6.3 loses the number then.
-            let reports = try await node.run(rounds: rounds, from: start, addresses: places)
-            return (number, .success(reports))
-          } catch {
-            return (number, .failure(error))
+    await withDiscardingTaskGroup { group in
+      for number in lost.keys { group.addTask { await self.announce(number, places) } }
+    }
+    let results = await ask(nodes.indices.filter { lost[$0] == nil }) { number, node in
+      do {
+        let reports = try await node.run(rounds: rounds, from: start, addresses: places)
+        // Nobody else's, and all of them: whoever reads them counts on it.
+        let isPlausible =
+          reports.count == rounds
+          && zip(reports, start...).allSatisfy {
+            $0.record.node == number && $0.record.round == $1
           }
+        guard isPlausible else {
+          throw RuntimeError(.malformedMessage, "The node reported other rounds than its own.")
         }
+        return reports
+      } catch {
+        await self.announce(number, places)
+        throw error
       }
-      var results: [Int: Result<[GossipReport], any Error>] = lost.mapValues { .failure($0) }
-      for await (number, result) in group {
-        results[number] = result
-        if case .failure = result { await announce(number, places) }
-      }
-      return nodes.indices.compactMap { results[$0] }
     }
     try Task.checkCancellation()
-    return results
+    return nodes.indices.compactMap { results[$0] ?? lost[$0].map { .failure($0) } }
   }
 
-  /// What each node answers. All at once: it takes time to find that one is gone.
+  /// What nodes answer. All at once: it takes time to find that one is gone. When the calling task is cancelled, the connections to
+  /// those that have not answered after ``Liveness/timeout`` are closed.
   private func ask<Answer: Sendable>(
-    _ question: @escaping @Sendable (GossipHost) async throws -> Answer
-  ) async -> [Result<Answer, any Error>] {
-    await withTaskGroup(of: (Int, Result<Answer, any Error>).self) { group in
-      for (number, node) in nodes.enumerated() {
-        group.addTask {
-          do {
-            // Not within the tuple: the optimizer of Swift 6.3 loses the number then.
-            let answer = try await question(node)
-            return (number, .success(answer))
-          } catch {
-            return (number, .failure(error))
+    _ numbers: [Int],
+    _ question: @escaping @Sendable (Int, GossipHost) async throws -> Answer
+  ) async -> [Int: Result<Answer, any Error>] {
+    let unanswered = Monitor(Set(numbers))
+    let nodes = nodes
+    return await system.endingConnectionsWhenCancelled {
+      unanswered.withLock { $0 }.map { nodes[$0].id.host }
+    } during: {
+      await withTaskGroup(of: (Int, Result<Answer, any Error>).self) { group in
+        for number in numbers {
+          group.addTask {
+            do {
+              // Not within the tuple: the optimizer of Swift 6.3 loses the number then.
+              let answer = try await question(number, nodes[number])
+              return (number, .success(answer))
+            } catch {
+              return (number, .failure(error))
+            }
           }
         }
+        var answers: [Int: Result<Answer, any Error>] = [:]
+        for await (number, answer) in group {
+          answers[number] = answer
+          unanswered.withLock { _ = $0.remove(number) }
+        }
+        return answers
       }
-      var answers: [Int: Result<Answer, any Error>] = [:]
-      for await (number, answer) in group { answers[number] = answer }
-      return nodes.indices.compactMap { answers[$0] }
     }
   }
 
@@ -180,10 +213,19 @@ private final class RemoteNodes: Cluster {
   }
 
   func models() async throws -> [Tensor<Float>?] {
-    let models = await ask { try await $0.model() }.map { try? $0.get() }
+    // A large model takes its time over a slow link.
+    let (patience, shape) = (max(patience, .seconds(60)), shape)
+    let models = await ask(Array(nodes.indices)) { _, node in
+      let model = try await withDeadline(patience) { try await node.model() }
+      let isFinite = model.withUnsafeBufferPointer { $0.allSatisfy(\.isFinite) }
+      guard model.shape == shape, isFinite else {
+        throw RuntimeError(.malformedMessage, "What the node calls its model is none.")
+      }
+      return model
+    }
     // Not every node was asked then.
     try Task.checkCancellation()
-    return models
+    return nodes.indices.map { try? models[$0]?.get() }
   }
 
   var lettersPassedOn: Int { system.mailPassedOn }

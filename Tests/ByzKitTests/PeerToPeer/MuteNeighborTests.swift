@@ -3,19 +3,31 @@ import ByzRuntime
 import ByzRuntimeTestSupport
 import Testing
 
-/// A node that is reached over a link though it lives in this process; a mute one never says that a letter is in its mailbox.
+/// A node that is reached over a link though it lives in this process; a mute one never says that a letter is in its mailbox, and
+/// a stuck one never ends a run.
 private struct NodeBackend: LinkBackend {
   let name = "memory"
   let capabilities: Set<Capability> = [.cpu]
   let isSameProgram = true
-  let isMute: Bool
+  var isMute = false
+  /// Told when a stuck node has been asked to run.
+  var stuck: Promise<Void>?
 
   func openLink(named name: String) async throws -> any Link {
     let (here, there) = MemoryLink.pair()
-    let isMute = isMute
+    let (isMute, stuck) = (isMute, stuck)
     // Ends with the link, which whoever opened it closes.
     Task {
-      if isMute {
+      if let stuck {
+        await ScriptedWorker.serve(there, .byzKit) { service, peer in
+          guard case .invoke(_, let target, _, _) = service, target.contains("3run") else {
+            return nil
+          }
+          stuck.settle(.success(()))
+          _ = await peer.waitUntilEnded()
+          return .null
+        }
+      } else if isMute {
         await ScriptedWorker.serve(there, .byzKit) { service, peer in
           // Not even when nobody waits any more.
           if case .put = service { _ = await peer.waitUntilEnded() }
@@ -43,5 +55,33 @@ struct MuteNeighborTests {
       #expect(reports.count == 2)
       for report in reports { #expect(report.undelivered.contains(3), "\(node): \(report)") }
     }
+  }
+
+  @Test("and one that never ends its run holds up no run that is cancelled")
+  func stuck() async throws {
+    let plan = try clusterPlan(deadline: .milliseconds(300))
+    let stuck = Promise<Void>()
+    let backends = (0..<5).map { NodeBackend(stuck: $0 == 3 ? stuck : nil) }
+    let liveness = Liveness(interval: .milliseconds(500), timeout: .seconds(3))
+    let training = Task {
+      try await withCluster(plan, on: RemoteCluster(backends, liveness: liveness)) { cluster in
+        _ = try await cluster.run(rounds: 2)
+      }
+    }
+    _ = await stuck.result
+    training.cancel()
+    await #expect(throws: CancellationError.self) { try await training.value }
+  }
+
+  @Test("more rounds than can be reported at a time are refused before the first")
+  func tooManyRounds() async throws {
+    let plan = try clusterPlan(deadline: .milliseconds(300))
+    let backends = (0..<5).map { _ in NodeBackend() }
+    let error = await #expect(throws: RuntimeError.self) {
+      try await withCluster(plan, on: RemoteCluster(backends)) { cluster in
+        _ = try await cluster.run(rounds: 1_000_000)
+      }
+    }
+    #expect(error?.code == .invalidConfiguration)
   }
 }

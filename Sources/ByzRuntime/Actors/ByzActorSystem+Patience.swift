@@ -1,0 +1,26 @@
+extension ByzActorSystem {
+  /// Runs `body`. When the calling task is cancelled meanwhile, the connections to the processes that `hosts` names are closed after
+  /// ``Liveness/timeout``: a call waits for its answer though it is cancelled, and one that pings need not answer.
+  package func endingConnectionsWhenCancelled<Result>(
+    to hosts: @escaping @Sendable () -> [UInt64], isolation: isolated (any Actor)? = #isolation,
+    during body: () async throws -> Result
+  ) async rethrows -> Result {
+    let limit = liveness.timeout
+    let patience = Deadline(after: limit) {
+      // Ending a process takes a while, and the thread that keeps the time has others waiting.
+      Task.detached { [self] in
+        for host in hosts() {
+          connection(to: host)?.link.close(
+            RuntimeError(
+              .workerLost, "Who asked was cancelled, and there was no answer within \(limit)."))
+        }
+      }
+    }
+    defer { patience.clear() }
+    return try await withTaskCancellationHandler {
+      try await body()
+    } onCancel: {
+      patience.set()
+    }
+  }
+}
