@@ -12,6 +12,8 @@ extension Program {
   /// Serves as a worker if this process was started as one, else runs the command line.
   package static func start(_ registry: Registry = Registry()) async {
     runWorkerIfRequested(registry)
+    // Where a reader has gone, writing is an error, and not the end of the training.
+    signal(SIGPIPE, SIG_IGN)
     await main(nil)
   }
 

@@ -1,5 +1,6 @@
 import ByzKit
 import ByzLaunch
+import ExampleSupport
 
 #if canImport(Glibc)
   import Glibc
@@ -16,12 +17,12 @@ struct Demonstration {
 
   func run(on backend: any WorkerBackend) async throws {
     let calculator = try await system.spawn(Calculator.self, "first", on: backend)
-    say("10 + 20 = \(Int(try await calculator.add(10, 20)))")
+    try say("10 + 20 = \(Int(try await calculator.add(10, 20)))")
 
     do {
       _ = try await calculator.divide(1, by: 0)
     } catch let error as DivisionByZero {
-      say(
+      try say(
         "\(Int(error.dividend)) / 0 throws \(type(of: error)), and 9 / 2 = "
           + "\(try await calculator.divide(9, by: 2))")
     }
@@ -29,7 +30,7 @@ struct Demonstration {
     let other = try await system.spawn(Calculator.self, "second", on: backend)
     let address = try await other.openMailbox()
     try await calculator.write("mail", to: address)
-    say("the second actor reads: \(try await other.read() ?? "nothing")")
+    try say("the second actor reads: \(try await other.read() ?? "nothing")")
     await system.stop(other)
 
     guard case .process = place else { return await system.stop(calculator) }
@@ -37,13 +38,13 @@ struct Demonstration {
     kill(try await calculator.processIdentifier, SIGKILL)
     do {
       _ = try await calculator.add(1, 1)
-      say("it survived SIGKILL")
+      try say("it survived SIGKILL")
     } catch let error as RuntimeError {
-      say("after kill -9 a call throws \(error)")
+      try say("after kill -9 a call throws \(error)")
     }
   }
 
-  private func say(_ text: String) { print("\(name) actor: \(text)") }
+  private func say(_ text: String) throws { try printOut("\(name) actor: \(text)") }
 
   private var name: String {
     switch place {

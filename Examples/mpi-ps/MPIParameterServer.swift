@@ -85,7 +85,7 @@ struct MPIParameterServer: ParsableCommand {
       for _ in 0..<30 { try await remote.round(on: pool) }
     }
     let isSame = remote.parameters == alone.parameters
-    print("\(addresses.count) workers, \(remote.roundsDone) rounds, same bits: \(isSame)")
+    try printOut("\(addresses.count) workers, \(remote.roundsDone) rounds, same bits: \(isSame)")
     guard isSame else {
       throw RuntimeError(
         .incompatiblePeer,

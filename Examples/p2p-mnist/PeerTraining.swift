@@ -60,7 +60,8 @@ extension Problem {
       do {
         while rounds < self.plan.rounds {
           let rest = self.plan.rounds - rounds
-          let count = self.plan.evalInterval > 0 ? min(self.plan.evalInterval, rest) : rest
+          // No more at a time than nodes can report.
+          let count = min(self.plan.evalInterval > 0 ? self.plan.evalInterval : 1000, rest, 1000)
           for (node, result) in try await cluster.run(rounds: count).enumerated() {
             do {
               tally.add(try result.get())

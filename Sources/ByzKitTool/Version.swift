@@ -3,5 +3,5 @@ import ArgumentParser
 struct Version: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Print the version.")
 
-  func run() { print("byzkit \(toolVersion)") }
+  func run() throws { try printOut("byzkit \(toolVersion)") }
 }

@@ -79,10 +79,12 @@ public protocol Cluster: AnyObject, Sendable {
   ///
   /// - Returns: for each node the reports of its rounds, or why it ended early; the others go on
   ///   without it.
-  /// - Throws: `CancellationError`; `RuntimeError` for more rounds than nodes in other processes can report at a time.
+  /// - Throws: `CancellationError`, when a node in another process has ended what it does, or is given up after ``Liveness/timeout`` and
+  ///   the deadline of a round; `RuntimeError` for more rounds than nodes in other processes can report at a time.
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>]
 
-  /// Each node's model after its last round; nil of a node that is lost, or whose answer is no model of this cluster.
+  /// Each node's model after its last round; nil of a node that is lost, whose answer is no model of this cluster, or
+  /// takes longer than a minute and a second for each megabyte of all models.
   func models() async throws -> [Tensor<Float>?]
 
   /// How many messages between nodes have gone through this process, because the nodes could not reach each other.

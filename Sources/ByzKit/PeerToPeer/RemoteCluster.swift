@@ -77,6 +77,8 @@ extension ClusterBackend where Self == RemoteCluster {
 private final class RemoteNodes: Cluster {
   let system: ByzActorSystem
   let nodes: [GossipHost]
+  /// The longest a round waits.
+  private let deadline: Duration
   /// How long a node that still ends its last run is waited for.
   private let patience: Duration
   private let shape: [Int]
@@ -93,7 +95,8 @@ private final class RemoteNodes: Cluster {
   init(system: ByzActorSystem, nodes: [GossipHost], plan: ClusterPlan) {
     self.system = system
     self.nodes = nodes
-    patience = max(plan.deadline, .seconds(5))
+    deadline = plan.deadline
+    patience = max(deadline, .seconds(5))
     shape = plan.models.first?.shape ?? []
     let topology = plan.topology
     let mostNeighbors =
@@ -170,14 +173,15 @@ private final class RemoteNodes: Cluster {
   }
 
   /// What nodes answer. All at once: it takes time to find that one is gone. When the calling task is cancelled, the connections to
-  /// those that have not answered after ``Liveness/timeout`` are closed.
+  /// those that have not answered after ``Liveness/timeout`` and the deadline of a round are closed.
   private func ask<Answer: Sendable>(
     _ numbers: [Int],
     _ question: @escaping @Sendable (Int, GossipHost) async throws -> Answer
   ) async -> [Int: Result<Answer, any Error>] {
     let unanswered = Monitor(Set(numbers))
     let nodes = nodes
-    return await system.endingConnectionsWhenCancelled {
+    // A node that is told to stop may wait for a neighbor, until the deadline.
+    return await system.endingConnectionsWhenCancelled(after: deadline) {
       unanswered.withLock { $0 }.map { nodes[$0].id.host }
     } during: {
       await withTaskGroup(of: (Int, Result<Answer, any Error>).self) { group in
@@ -213,8 +217,9 @@ private final class RemoteNodes: Cluster {
   }
 
   func models() async throws -> [Tensor<Float>?] {
-    // A large model takes its time over a slow link.
-    let (patience, shape) = (max(patience, .seconds(60)), shape)
+    // A minute, and a second for each megabyte: large models take their time over a slow link.
+    let byteCount = Double(shape.reduce(4, *)) * Double(nodes.count)
+    let (patience, shape) = (patience + .seconds(60 + byteCount / 1e6), shape)
     let models = await ask(Array(nodes.indices)) { _, node in
       let model = try await withDeadline(patience) { try await node.model() }
       let isFinite = model.withUnsafeBufferPointer { $0.allSatisfy(\.isFinite) }

@@ -93,14 +93,28 @@ extension ByzActorSystem {
 
   /// Asks another process for something, within the task's deadline.
   func call(_ peer: Peer, _ request: Service, segments: [Segment] = []) async throws -> Answer {
+    try answer(try await exchange(peer, request, segments: segments), of: peer)
+  }
+
+  /// What a peer's answer says.
+  ///
+  /// - Throws: what it failed with there.
+  func answer(_ message: Message, of peer: Peer) throws -> Answer {
+    let value = try message.result(registry: registry, limits: peer.link.limits)
+    return Answer(value: value, segments: message.segments)
+  }
+
+  /// Asks a peer.
+  ///
+  /// - Returns: its answer, which may be a failure.
+  /// - Throws: why there is none.
+  func exchange(_ peer: Peer, _ request: Service, segments: [Segment]) async throws -> Message {
     let timeLeft = CallDeadline.timeLeft
     if let timeLeft, timeLeft <= .zero {
       throw RuntimeError(.deadlineExceeded, "The time for the call is over before it began.")
     }
-    let answer = try await peer.call(
+    return try await peer.call(
       body: request.value.serialized(), segments: segments, timeLeft: timeLeft)
-    let value = try answer.result(registry: registry, limits: peer.link.limits)
-    return Answer(value: value, segments: answer.segments)
   }
 
   func decoder(_ segments: [Segment]) -> WireDecoder {

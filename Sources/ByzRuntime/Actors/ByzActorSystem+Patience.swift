@@ -1,11 +1,13 @@
 extension ByzActorSystem {
   /// Runs `body`. When the calling task is cancelled meanwhile, the connections to the processes that `hosts` names are closed after
-  /// ``Liveness/timeout``: a call waits for its answer though it is cancelled, and one that pings need not answer.
+  /// ``Liveness/timeout`` and `limit`, how long what they do may take: a call waits for its answer though it is cancelled, and one that
+  /// pings need not answer.
   package func endingConnectionsWhenCancelled<Result>(
-    to hosts: @escaping @Sendable () -> [UInt64], isolation: isolated (any Actor)? = #isolation,
+    after limit: Duration, to hosts: @escaping @Sendable () -> [UInt64],
+    isolation: isolated (any Actor)? = #isolation,
     during body: () async throws -> Result
   ) async rethrows -> Result {
-    let limit = liveness.timeout
+    let limit = liveness.timeout + limit
     let patience = Deadline(after: limit) {
       // Ending a process takes a while, and the thread that keeps the time has others waiting.
       Task.detached { [self] in

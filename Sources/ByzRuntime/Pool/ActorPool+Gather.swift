@@ -106,8 +106,8 @@ extension ActorPool {
         case .ended(let index, .failure(let error)):
           outcomes[index] = .failed(error)
           let isHopeless = state.handle(.failed)
-          // It is the end of the pool that makes subtasks fail then; this task is cancelled a little later.
-          let isCancelled = dispatcher.withLock { $0.isCancelled }
+          // It is the end of the pool that makes subtasks fail then; this task is cancelled a little later, if `body` still runs.
+          let isCancelled = dispatcher.withLock { $0.isCancelled } || Task.isCancelled
           if isCancelled { promise.settle(.failure(CancellationError())) }
           isOver = isHopeless || isCancelled
         case .deadlinePassed: isOver = state.handle(.deadlinePassed)

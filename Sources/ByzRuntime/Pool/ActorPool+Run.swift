@@ -91,7 +91,7 @@ extension ActorPool {
           ? try await watch(assignment, subtask, on: worker, operands, options)
           : try await worker.run(subtask, operands: operands, timeout: options.timeout)
         results.append((assignment.subtask, output))
-      } catch let error as RuntimeError where error.code == .workerLost && worker.isLost {
+      } catch let error as RuntimeError where error.code == .workerLost {
         lose(assignment, because: error)
         return .ran(results, following: nil)
       } catch let overdue as Abandoned {
@@ -105,6 +105,7 @@ extension ActorPool {
         release(assignment, of: worker, since: start)
         throw dispatcher.withLock { $0.failure(of: assignment.call) } ?? error
       } catch {
+        let error = (error as? SubtaskLoss)?.error ?? error
         // Before anything else: the lanes that end because of this one report the same error, and
         // the worker is given nothing more of this call.
         fail(assignment.call, with: error)
@@ -201,7 +202,7 @@ extension ActorPool {
           if case .failure(let abandoned as Abandoned) = await promise.result {
             self.fail(assignment.call, with: abandoned.reason)
           }
-          self.end(assignment, of: worker, result, since: start)
+          self.end(assignment, result, since: start)
         }
         group.addTask {
           let reason: any Error
@@ -229,11 +230,11 @@ extension ActorPool {
 
   /// Takes note that a worker is done with a subtask that nobody waits for.
   private func end<Output>(
-    _ assignment: PoolState.Assignment, of worker: any Worker, _ result: Result<Output, any Error>,
+    _ assignment: PoolState.Assignment, _ result: Result<Output, any Error>,
     since start: ContinuousClock.Instant
   ) {
     switch result {
-    case .failure(let error as RuntimeError) where error.code == .workerLost && worker.isLost:
+    case .failure(let error as RuntimeError) where error.code == .workerLost:
       lose(assignment, because: error)
     case .failure(is CancellationError): _ = finish(assignment, .cancelled, since: start)
     case .success, .failure: _ = finish(assignment, .failed, since: start)

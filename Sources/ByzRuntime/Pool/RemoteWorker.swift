@@ -16,8 +16,6 @@ package final class RemoteWorker: Worker {
 
   package var endsOverdueSubtasks: Bool { true }
 
-  package var isLost: Bool { peer.hasEnded }
-
   package func run<S: Subtask>(_ subtask: S, operands: Operands) async throws -> S.Output {
     try await run(subtask, operands: operands, timeout: nil)
   }
@@ -58,7 +56,8 @@ package final class RemoteWorker: Worker {
     let (value, segments) = try SubtaskRequest.encode(subtask, operands)
     // By another thread than the caller's, who may have other workers to begin with.
     if peer.link.copies(segments) { await Task.yield() }
-    let answer = try await system.call(peer, .subtask(value), segments: segments)
+    let message = try await system.exchange(peer, .subtask(value), segments: segments)
+    let answer = try SubtaskLoss.telling { try system.answer(message, of: peer) }
     return try SubtaskRequest.finish(subtask, operands, answer: answer, system: system)
   }
 

@@ -62,8 +62,6 @@ package final class ThreadWorker: Worker {
 
   package var isStarted: Bool { thread.isRunning }
   package var executor: (any TaskExecutor)? { thread }
-  /// No: a thread ends with its process.
-  package var isLost: Bool { false }
 
   package func run<S: Subtask>(_ subtask: S, operands: Operands) async throws -> S.Output {
     try thread.start()
@@ -73,7 +71,7 @@ package final class ThreadWorker: Worker {
       guard self.thread.isRunning else {
         throw RuntimeError(.stopped, "Worker \(self.name) has been stopped.")
       }
-      return try subtask.run(operands)
+      return try SubtaskLoss.telling { try subtask.run(operands) }
     }
   }
 

@@ -66,10 +66,6 @@ public protocol Worker: AnyObject, Sendable {
   /// gives the worker nothing else meanwhile.
   func waitUntilFree() async
 
-  /// Whether the worker is gone. A pool asks when ``run(_:operands:)`` throws ``RuntimeError/Code/workerLost``, which a subtask may
-  /// throw, too, that has lost a worker of its own.
-  var isLost: Bool { get }
-
   /// Calls `body` when the worker is lost, whether it has a subtask or not; at once if it is. Whoever waits for a subtask is told by
   /// ``run(_:operands:)``. A worker that cannot tell never calls it, and the pool notices by the next subtask.
   func whenLost(_ body: @escaping @Sendable () -> Void)
@@ -98,9 +94,6 @@ extension Worker {
   /// At once: none is left running.
   public func waitUntilFree() async {}
 
-  /// Yes: it is its worker that a subtask has lost.
-  public var isLost: Bool { true }
-
   /// Never.
   public func whenLost(_ body: @escaping @Sendable () -> Void) {}
 
@@ -109,5 +102,20 @@ extension Worker {
     _ subtask: S, operands: Operands, timeout: Duration?
   ) async throws -> S.Output {
     try await run(subtask, operands: operands)
+  }
+}
+
+/// What a worker throws for a subtask that threw ``RuntimeError/Code/workerLost`` by itself: it has lost a worker of its own, and the
+/// one that it ran on is well.
+struct SubtaskLoss: Error {
+  let error: RuntimeError
+
+  /// Tells whose loss it is that `body`, which is the subtask or has its answer, throws.
+  static func telling<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as RuntimeError where error.code == .workerLost {
+      throw SubtaskLoss(error: error)
+    }
   }
 }

@@ -1,4 +1,5 @@
 import ByzKit
+import Foundation
 import Testing
 
 @Suite("Parameter server", .timeLimit(.minutes(3)))
@@ -47,6 +48,22 @@ struct ParameterServerTests {
     }
     #expect(copy.parameters.hasSameBits(as: server.parameters))
     #expect(copy.roundsDone == 6)
+  }
+
+  @Test("is written after what its caller keeps of a round, and once more where it is missing")
+  func checkpoint() async throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).checkpoint").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let plan = CheckpointPlan(path: path, every: 2)
+    var server = try Problem().server(honest: 3, rule: .median)
+    try await server.train(rounds: 5, keeping: plan) { _, server in
+      let written = try? Checkpoint(contentsOf: path)
+      #expect(written?.roundsDone ?? 0 == (server.roundsDone - 1) / 2 * 2)
+    }
+    #expect(try Checkpoint(contentsOf: path).roundsDone == 5)
+    try FileManager.default.removeItem(atPath: path)
+    try await server.train(rounds: 5, keeping: plan)
+    #expect(try Checkpoint(contentsOf: path).roundsDone == 5)
   }
 
   @Test("takes no step that would leave the parameters infinite")
