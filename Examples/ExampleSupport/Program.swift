@@ -35,11 +35,6 @@ extension Program {
   }
 }
 
-/// Writes a line to standard output at once, or says why it cannot be.
-package func printOut(_ text: String) throws {
-  try FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8))
-}
-
 /// Something in the command line that only shows when it is used, with what to write instead.
 package struct UsageError: Error, CustomStringConvertible {
   package let description: String

@@ -1,6 +1,5 @@
 import ByzKit
 import ByzLaunch
-import ExampleSupport
 
 #if canImport(Glibc)
   import Glibc

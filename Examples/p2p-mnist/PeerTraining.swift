@@ -60,8 +60,8 @@ extension Problem {
       do {
         while rounds < self.plan.rounds {
           let rest = self.plan.rounds - rounds
-          // No more at a time than nodes can report.
-          let count = min(self.plan.evalInterval > 0 ? self.plan.evalInterval : 1000, rest, 1000)
+          let interval = self.plan.evalInterval > 0 ? self.plan.evalInterval : rest
+          let count = min(interval, rest, cluster.mostRounds)
           for (node, result) in try await cluster.run(rounds: count).enumerated() {
             do {
               tally.add(try result.get())

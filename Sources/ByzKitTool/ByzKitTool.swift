@@ -1,5 +1,6 @@
 import ArgumentParser
 import ByzKit
+import ByzLaunch
 import Foundation
 
 /// The command line of ByzKit.
@@ -84,9 +85,4 @@ func printJSON(_ value: some Encodable) throws {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
   try printOut(String(decoding: try encoder.encode(value), as: UTF8.self))
-}
-
-/// Writes a line to standard output at once, or says why it cannot be: a full disk is no success.
-func printOut(_ text: String) throws {
-  try FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8))
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ByzConformance
 import ByzKit
+import ByzLaunch
 
 struct ConformanceCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ByzKit
+import ByzLaunch
 
 struct Doctor: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ByzKit
+import ByzLaunch
 
 struct List: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ByzLaunch
 
 struct Version: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Print the version.")

@@ -166,7 +166,6 @@ struct WorkerCommand: AsyncParsableCommand {
     let totals: WorkerServerTotals
   }
 
-  /// At once, also into a pipe.
   private func printLine(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

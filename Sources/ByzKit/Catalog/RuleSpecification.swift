@@ -32,6 +32,8 @@ public struct RuleSpecification: Hashable, Sendable {
   public var parameters: Parameters { Parameters(values) }
 
   /// Gives parameters values unless they have one already, or another that excludes them has, or the entry does not take them.
+  ///
+  /// - Returns: the names of those that were given.
   @discardableResult
   public mutating func setDefaults<Product>(
     _ defaults: [String: ParameterValue], for entry: CatalogEntry<Product>

@@ -79,13 +79,16 @@ public protocol Cluster: AnyObject, Sendable {
   ///
   /// - Returns: for each node the reports of its rounds, or why it ended early; the others go on
   ///   without it.
-  /// - Throws: `CancellationError`, when a node in another process has ended what it does, or is given up after ``Liveness/timeout`` and
-  ///   the deadline of a round; `RuntimeError` for more rounds than nodes in other processes can report at a time.
+  /// - Throws: `CancellationError`, once the nodes have ended what they do, or, of those in other processes, are given up after
+  ///   `Liveness.timeout` and the deadline of a round; `RuntimeError` for more than ``mostRounds``.
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>]
 
   /// Each node's model after its last round; nil of a node that is lost, whose answer is no model of this cluster, or
   /// takes longer than a minute and a second for each megabyte of all models.
   func models() async throws -> [Tensor<Float>?]
+
+  /// The most rounds of one run: what nodes in other processes report of it comes in one message each.
+  var mostRounds: Int { get }
 
   /// How many messages between nodes have gone through this process, because the nodes could not reach each other.
   var lettersPassedOn: Int { get }
@@ -95,6 +98,9 @@ public protocol Cluster: AnyObject, Sendable {
 }
 
 extension Cluster {
+  /// Any number.
+  public var mostRounds: Int { .max }
+
   /// None: the nodes reach each other.
   public var lettersPassedOn: Int { 0 }
 }

@@ -92,12 +92,7 @@ public distributed actor GossipHost: RemoteActor {
     do {
       let reports = try await node.run(
         rounds: rounds, from: start, over: transport, threads: threads)
-      var room = GossipReport.maxDroppedInRun
-      result = .success(
-        reports.map { report in
-          defer { room -= min(room, report.dropped.count) }
-          return report.listing(room)
-        })
+      result = .success(reports.listing(atMost: GossipReport.maxDroppedInRun))
     } catch {
       result = .failure(error)
     }

@@ -92,17 +92,10 @@ public struct GossipReport: Hashable, Codable, Sendable {
 
   /// The most vectors that the reports of one run list where they come from another process: a liar must not make them longer than a
   /// message may be.
-  static let maxDroppedInRun = 4096
+  package static let maxDroppedInRun = 4096
 
-  /// A bound of the bytes of a report that lists no dropped vectors, by the number of neighbors.
-  static func byteCount(neighbors: Int) -> Int { 1024 + 32 * neighbors }
-
-  /// The same with the first dropped vectors only.
-  func listing(_ count: Int) -> GossipReport {
-    GossipReport(
-      name: name, isByzantine: isByzantine, loss: loss, failure: failure, record: record,
-      dropped: Array(dropped.prefix(count)), undelivered: undelivered, outcome: outcome)
-  }
+  /// What is counted for a report in a message, without dropped vectors, by the number of neighbors that a node hears and is heard by.
+  package static func byteCount(neighbors: Int) -> Int { 1024 + 32 * neighbors }
 
   /// What became of a node's model.
   public enum Outcome: Hashable, Codable, Sendable {
@@ -120,6 +113,19 @@ public struct GossipReport: Hashable, Codable, Sendable {
 }
 
 extension Sequence<GossipReport> {
+  /// The same, of whose dropped vectors only the first are listed.
+  package func listing(atMost count: Int) -> [GossipReport] {
+    var room = count
+    return map { report in
+      let dropped = report.dropped.prefix(room)
+      room -= dropped.count
+      return GossipReport(
+        name: report.name, isByzantine: report.isByzantine, loss: report.loss,
+        failure: report.failure, record: report.record, dropped: Array(dropped),
+        undelivered: report.undelivered, outcome: report.outcome)
+    }
+  }
+
   /// The mean of the honest losses; nil if there are none.
   public var meanLoss: Float? {
     let losses = compactMap { $0.isByzantine ? nil : $0.loss }

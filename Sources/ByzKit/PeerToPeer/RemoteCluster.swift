@@ -82,8 +82,7 @@ private final class RemoteNodes: Cluster {
   /// How long a node that still ends its last run is waited for.
   private let patience: Duration
   private let shape: [Int]
-  /// The most rounds whose reports fit into a message.
-  private let mostRounds: Int
+  let mostRounds: Int
   private let progress = Monitor(Progress())
 
   private struct Progress: Sendable {
@@ -120,7 +119,7 @@ private final class RemoteNodes: Cluster {
       return progress
     }
     // Mailboxes of each run its own: nothing of the last one can come into this one.
-    var addresses: [MailboxAddress] = []
+    var addresses = nodes.map { _ in MailboxAddress(host: 0, name: "lost") }
     var lost: [Int: any Error] = [:]
     var roundsDone = 0
     let patience = patience
@@ -132,15 +131,12 @@ private final class RemoteNodes: Cluster {
       }
       return place
     }
-    for number in nodes.indices {
-      switch opened[number] {
+    for (number, opened) in opened {
+      switch opened {
       case .success(let place):
-        addresses.append(place.address)
+        addresses[number] = place.address
         roundsDone = max(roundsDone, min(place.roundsDone, progress.mostRounds))
-      case .failure(let error):
-        lost[number] = error
-        addresses.append(MailboxAddress(host: 0, name: "lost"))
-      case nil: break
+      case .failure(let error): lost[number] = error
       }
     }
     try Task.checkCancellation()
@@ -173,7 +169,7 @@ private final class RemoteNodes: Cluster {
   }
 
   /// What nodes answer. All at once: it takes time to find that one is gone. When the calling task is cancelled, the connections to
-  /// those that have not answered after ``Liveness/timeout`` and the deadline of a round are closed.
+  /// those that have not answered after `Liveness.timeout` and the deadline of a round are closed.
   private func ask<Answer: Sendable>(
     _ numbers: [Int],
     _ question: @escaping @Sendable (Int, GossipHost) async throws -> Answer

@@ -153,6 +153,9 @@ struct DecentralizedNodeTests {
     let report = try await reports[0]
     #expect(report.outcome == .moved)
     #expect(report.dropped.count == GossipReport.maxDropped)
+    let listed = [report, report, report].listing(atMost: GossipReport.maxDropped + 10)
+    #expect(listed.map(\.dropped) == [report.dropped, Array(report.dropped.prefix(10)), []])
+    #expect(listed[2].record == report.record && listed[2].outcome == .moved)
     #expect(await node.vectorCount == 0)
     // Of rounds to come, all at once.
     let ahead = InProcessNetwork(try .complete(3), capacity: 1000)

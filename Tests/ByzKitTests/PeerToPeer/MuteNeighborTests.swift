@@ -79,7 +79,14 @@ struct MuteNeighborTests {
     let backends = (0..<5).map { _ in NodeBackend() }
     let error = await #expect(throws: RuntimeError.self) {
       try await withCluster(plan, on: RemoteCluster(backends)) { cluster in
-        _ = try await cluster.run(rounds: 1_000_000)
+        for report in try await cluster.run(rounds: 2).flatMap({ try $0.get() }) {
+          var encoder = WireEncoder()
+          let byteCount = try encoder.encode(report.record.used).serialized().count
+          #expect(byteCount <= GossipReport.byteCount(neighbors: 8) - 1024)
+          let whole = try encoder.encode(report).serialized().count
+          #expect(report.dropped.isEmpty && whole <= GossipReport.byteCount(neighbors: 8))
+        }
+        _ = try await cluster.run(rounds: cluster.mostRounds + 1)
       }
     }
     #expect(error?.code == .invalidConfiguration)

@@ -126,6 +126,8 @@ struct ReplayTests {
       [GossipRecord(node: 9, round: 0, used: [])], [GossipRecord(node: 0, round: 1, used: [])],
       [GossipRecord(node: 0, round: 0, used: [.init(sender: 0, round: 0)])],
       [GossipRecord(node: 0, round: 0, used: [.init(sender: 1, round: 3)])] + others,
+      [GossipRecord(node: 0, round: 0, used: records[0].used.reversed())] + others,
+      [GossipRecord(node: 0, round: 0, used: records[0].used + records[0].used.suffix(1))] + others,
       others,
     ] {
       var peers = start
