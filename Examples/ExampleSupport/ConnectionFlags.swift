@@ -37,6 +37,32 @@ package struct ConnectionFlags: ParsableArguments {
     return options
   }
 
+  package func validate() throws {
+    guard (tlsCertificate == nil) == (tlsKey == nil) else {
+      throw ValidationError("--tls-certificate and --tls-key belong together.")
+    }
+  }
+
+  /// - Throws: `UsageError` for a flag that is of no use with workers at these places.
+  package func check(_ places: [BackendSpecification]) throws {
+    let tls: KeyValuePairs = [
+      "--tls-roots": tlsRoots, "--tls-certificate": tlsCertificate, "--tls-key": tlsKey,
+      "--tls-name": tlsName,
+    ]
+    let flagOfTLS = tls.first { $0.value != nil }?.key
+    guard places.contains(where: \.isElsewhere) else {
+      let flag =
+        flagOfTLS ?? (tokenFile.map { _ in "--token-file" })
+        ?? (insecure ? "--insecure" : requireSameBits ? "--require-same-bits" : nil)
+      guard let flag else { return }
+      throw UsageError("\(flag) is for workers on other machines, and none is named.")
+    }
+    let isOverTCP = places.contains { if case .tcp = $0.place { true } else { false } }
+    if let flagOfTLS, !isOverTCP {
+      throw UsageError("\(flagOfTLS) is for workers that listen over TCP: UCX has no TLS.")
+    }
+  }
+
   /// How to listen.
   package func listenerOptions() throws -> TCPListenerOptions {
     var options = TCPListenerOptions(tls: tls, token: try token)

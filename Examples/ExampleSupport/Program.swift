@@ -1,5 +1,6 @@
 package import ArgumentParser
 package import ByzKit
+internal import ByzLaunch
 import Foundation
 
 /// A training program: what goes wrong is one line on standard error, and exit code 1.
@@ -19,6 +20,7 @@ extension Program {
 
   package func run() async throws {
     do {
+      try KernelVariant.checkEnvironment()
       try await execute()
     } catch let error as ExitCode {
       throw error

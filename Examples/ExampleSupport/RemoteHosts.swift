@@ -9,13 +9,9 @@ package struct RemoteHosts: Sendable {
     let addresses = text.split(separator: ",", omittingEmptySubsequences: false)
       .map { Self.withPort(String($0)) }.joined(separator: ",")
     list = try BackendSpecification.list(addresses)
-    for host in list {
-      switch host.place {
-      case .tcp, .ucx: continue
-      case .thread, .process:
-        throw UsageError(
-          "--remote-hosts names hosts, tcp://host:port or ucx://host:port; \(host) is none.")
-      }
+    for host in list where !host.isElsewhere {
+      throw UsageError(
+        "--remote-hosts names hosts, tcp://host:port or ucx://host:port; \(host) is none.")
     }
   }
 

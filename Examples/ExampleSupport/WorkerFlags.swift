@@ -19,7 +19,7 @@ package struct WorkerFlags: ParsableArguments {
   /// The workers of a pool.
   package func configurations(_ connection: ConnectionFlags) throws -> [WorkerConfiguration] {
     // What the user wrote is checked as it stands, so that an error quotes it.
-    _ = try BackendSpecification.list(backend)
+    try connection.check(try BackendSpecification.list(backend))
     let counted = backend.split(separator: ",").map {
       $0.contains("*") ? "\($0)" : "\($0)*\(workers)"
     }

@@ -43,6 +43,7 @@ struct ActorDemo: Program {
         }
       }
     } else if backend == "all" {
+      try connection.check([])
       try await withWorkerServer(registry: Self.registry) { server in
         try await show("thread,process,\(server.address)", BackendOptions())
       }
@@ -51,6 +52,7 @@ struct ActorDemo: Program {
         try await show(server.address, BackendOptions())
       }
     } else {
+      try connection.check(try BackendSpecification.list(backend))
       try await show(backend, connection.options())
     }
   }

@@ -74,8 +74,9 @@ struct DistributedMnist: Program {
 
   /// A worker on each host, in their order: nodes are dealt to workers one by one.
   private func hosts() throws -> [WorkerConfiguration] {
-    guard let remoteHosts else { return [.threads(2)] }
+    let hosts = try remoteHosts.map { try RemoteHosts($0).list } ?? []
+    try connection.check(hosts)
     let options = try connection.options()
-    return try RemoteHosts(remoteHosts).list.map { $0.configuration(options) }
+    return hosts.isEmpty ? [.threads(2)] : hosts.map { $0.configuration(options) }
   }
 }

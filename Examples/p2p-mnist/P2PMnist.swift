@@ -35,8 +35,8 @@ struct P2PMnist: Program {
   @Option(
     help: "async: the neighbors that a round needs. (default: the fewest that a node has - f)")
   var quorum: Int?
-  @Option(help: "async: the most rounds by which a neighbor's model may be older.") var staleness =
-    2
+  @Option(help: "async: the most rounds by which a neighbor's model may be older. (default: 2)")
+  var staleness: Int?
   @OptionGroup(title: "Without --remote-hosts") var workers: WorkerFlags
   @Option(
     help: "Where nodes live: tcp://host:port or ucx://host:port, with commas. (port: 29000)")
@@ -49,9 +49,9 @@ struct P2PMnist: Program {
     guard remoteHosts == nil || workers.backend == "thread" else {
       throw ValidationError("--backend and --remote-hosts exclude each other.")
     }
-    guard mode == .async || quorum == nil else {
+    guard mode == .async || (quorum == nil && staleness == nil) else {
       throw ValidationError(
-        "--quorum is for --mode async: in step, a node waits for all neighbors.")
+        "--quorum and --staleness are for --mode async: in step, a node waits for all neighbors.")
     }
   }
 
@@ -65,7 +65,8 @@ struct P2PMnist: Program {
       progress.note(
         "The topology has \(topology.components.count) parts that learn each for themselves.")
     }
-    let (pool, hosts) = (try workers.configurations(connection), try hosts())
+    let hosts = try hosts()
+    let pool = hosts == nil ? try workers.configurations(connection) : []
     let report = try await interruptible {
       if let hosts {
         try await problem.trainAmongHosts(hosts, topology, mode: mode, progress: progress)
@@ -80,8 +81,10 @@ struct P2PMnist: Program {
 
   private func hosts() throws -> [any WorkerBackend]? {
     guard let remoteHosts else { return nil }
+    let hosts = try RemoteHosts(remoteHosts).list
+    try connection.check(hosts)
     let options = try connection.options()
-    return try RemoteHosts(remoteHosts).list.flatMap { host in
+    return hosts.flatMap { host in
       Array(repeating: host.backend(options), count: host.count)
     }
   }
@@ -90,6 +93,6 @@ struct P2PMnist: Program {
     guard mode == .async else { return .synchronous }
     let fewest = (0..<training.honest).map { topology.inNeighbors(of: $0).count }.min() ?? 0
     return .asynchronous(
-      quorum: quorum ?? max(0, fewest - training.plan.tolerated), staleness: staleness)
+      quorum: quorum ?? max(0, fewest - training.plan.tolerated), staleness: staleness ?? 2)
   }
 }

@@ -31,7 +31,7 @@ enum Main {
       ByzKitTool.exit(withError: error)
     }
     do {
-      try checkKernels()
+      try KernelVariant.checkEnvironment()
       try await run(command)
     } catch let error as ExitCode {
       ByzKitTool.exit(withError: error)
@@ -52,18 +52,6 @@ enum Main {
     } else {
       try command.run()
     }
-  }
-
-  /// Without this a misspelled `BYZKIT_KERNELS` would quietly mean "the fastest".
-  private static func checkKernels() throws {
-    guard let wish = ProcessInfo.processInfo.environment["BYZKIT_KERNELS"], !wish.isEmpty else {
-      return
-    }
-    if KernelVariant(rawValue: wish)?.isAvailable == true { return }
-    let available = KernelVariant.allCases.filter(\.isAvailable).map(\.rawValue)
-    throw Failure(
-      "BYZKIT_KERNELS is '\(wish)', but this processor can run: \(available.joined(separator: ", "))."
-    )
   }
 }
 

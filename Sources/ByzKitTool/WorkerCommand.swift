@@ -64,6 +64,14 @@ struct WorkerCommand: AsyncParsableCommand {
       throw ValidationError(
         "UCX has no TLS: --ucx and --tls-… or --sibling-roots exclude each other.")
     }
+    guard (tlsCertificate == nil) == (tlsKey == nil) else {
+      throw ValidationError("--tls-certificate and --tls-key belong together.")
+    }
+    guard tlsCertificate != nil || (tlsRoots == nil && siblingRoots == nil) else {
+      throw ValidationError(
+        "--tls-roots and --sibling-roots are for workers with certificates: give --tls-certificate and --tls-key, too."
+      )
+    }
     if let maxConnections, maxConnections < 1 {
       throw ValidationError("--max-connections is \(maxConnections), and must be at least 1.")
     }
@@ -87,10 +95,6 @@ struct WorkerCommand: AsyncParsableCommand {
       var listener = TCPListenerOptions(tls: tls, token: token)
       listener.insecure = insecure
       if let siblingRoots {
-        guard tls != nil else {
-          throw Failure(
-            "--sibling-roots is for workers with certificates: give --tls-certificate, too.")
-        }
         var siblings = TCPOptions(tls: tls ?? TLSOptions(), token: token)
         siblings.tls?.trustRootsFile = siblingRoots
         listener.siblings = siblings
@@ -107,7 +111,7 @@ struct WorkerCommand: AsyncParsableCommand {
   }
 
   private var tls: TLSOptions? {
-    guard tlsCertificate ?? tlsKey ?? tlsRoots != nil else { return nil }
+    guard tlsCertificate != nil else { return nil }
     return TLSOptions(
       certificateChainFile: tlsCertificate, privateKeyFile: tlsKey, trustRootsFile: tlsRoots)
   }

@@ -26,6 +26,15 @@ public struct BackendSpecification: Hashable, Sendable {
 
   /// Where they live.
   public let place: Place
+
+  /// Whether they live where a host listens, and not in this process or its children.
+  package var isElsewhere: Bool {
+    switch place {
+    case .thread, .process: false
+    case .tcp, .ucx: true
+    }
+  }
+
   /// How many there are, 1 to ``maximumCount``.
   public let count: Int
 

@@ -88,7 +88,8 @@ struct TCPAttempt: Sendable {
       .invalidConfiguration,
       """
       tcp://\(address) is another machine, and the connection would not be encrypted: give \
-      TCPOptions.tls, or set TCPOptions.insecure where nobody else is on the network.
+      the roots that have signed its certificate (TCPOptions.tls), or allow it (TCPOptions.insecure) where nobody else is on the \
+      network.
       """
     )
   }

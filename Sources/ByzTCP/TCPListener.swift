@@ -168,9 +168,8 @@ extension TCPListenerOptions {
       .invalidConfiguration,
       """
       \(address.ipAddress ?? "This address") can be reached from other machines, and anyone there \
-      could have code run here. Choose one: certificates on both sides (TLSOptions with \
-      trustRootsFile); a token within TLS (token and tls); the loopback address 127.0.0.1; or \
-      insecure, where nobody else is on the network.
+      could have code run here. Choose one: certificates on both sides, with the roots that have signed clients'; a token \
+      within TLS; the loopback address 127.0.0.1; or insecure, where nobody else is on the network.
       """)
   }
 }

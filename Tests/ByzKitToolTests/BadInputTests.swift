@@ -173,8 +173,7 @@ struct BadInputTests {
     let result = try tool("version", environment: ["BYZKIT_KERNELS": "sse9"])
     #expect(result.status == 1)
     #expect(
-      result.errors.hasPrefix("byzkit: BYZKIT_KERNELS is 'sse9', but this processor can run: plain")
-    )
+      result.errors.contains("BYZKIT_KERNELS is 'sse9', but this processor can run: plain"))
     #expect(try tool("version", environment: ["BYZKIT_KERNELS": "plain"]).status == 0)
   }
 }

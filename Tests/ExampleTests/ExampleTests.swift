@@ -37,6 +37,13 @@ struct ExampleTests {
     #expect(subtasks > 0)
   }
 
+  @Test("a program refuses kernels that there are not")
+  func kernels() async throws {
+    let run = try await ExampleProgram("ps-mnist")(small, environment: ["BYZKIT_KERNELS": "avx3"])
+    #expect(run.status == 1)
+    #expect(run.errors.contains("BYZKIT_KERNELS is 'avx3'"), "\(run.errors)")
+  }
+
   @Test("ps-mnist says in one line what is wrong with a backend or an attack, and exits with 1")
   func badInput() async throws {
     let program = try ExampleProgram("ps-mnist")
@@ -44,7 +51,9 @@ struct ExampleTests {
       (["--backend", "moon"], ["moon", "thread*4"]),
       (["--backend", "process*0"], ["process*0"]),
       (["--attack", "modelReplacement"], ["modelReplacement:gamma="]),
-      (["--token-file", "/nowhere"], ["/nowhere"]),
+      (["--token-file", "/nowhere"], ["--token-file", "none is named"]),
+      (["--backend", "tcp://127.0.0.1:1", "--token-file", "/nowhere"], ["/nowhere"]),
+      (["--backend", "ucx://127.0.0.1:1", "--tls-roots", "/nowhere"], ["UCX has no TLS"]),
       (["--data-root", "/nowhere"], ["/nowhere"]),
     ] {
       let run = try await program(small + arguments)
@@ -163,6 +172,7 @@ struct ExampleTests {
       (["--momentum", "1"], "momentum"),
       (["--mode", "async", "--quorum", "9"], "quorum of 9"),
       (["--topology", "star", "--aggregator", "krum"], "krum"),
+      (["--tls-roots", "roots.pem"], "--tls-roots is for workers on other machines"),
     ] {
       let run = try await program(small + arguments)
       #expect(run.status == 1, "\(arguments)")
