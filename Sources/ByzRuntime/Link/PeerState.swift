@@ -263,7 +263,9 @@ extension PeerState {
       other = try parseHello(message.body)
       try hello.check(other)
     } catch {
-      return end(error as? RuntimeError ?? RuntimeError(.malformedMessage, "\(error)"))
+      let reason = error as? RuntimeError ?? RuntimeError(.malformedMessage, "\(error)")
+      // The other side learns from this one's hello what is wrong, so that has to go first.
+      return [.closeWhenSent(reason)] + finish(reason)
     }
     peerEpoch = message.epoch
     phase = .open
