@@ -41,6 +41,19 @@ struct LostConnectionTests {
     _ = await peer?.waitUntilEnded()
   }
 
+  /// How often the actor has been called, once a call is not lost: the connection may still be about to break.
+  private func answer(of clerk: Clerk) async throws -> Int {
+    while true {
+      do {
+        return try await clerk.next()[0]
+      } catch let error as RuntimeError
+        where error.code == .workerLost && !error.message.contains("spawn it again")
+      {
+        try Task.checkCancellation()
+      }
+    }
+  }
+
   private func expectLost(
     forEver: Bool = true, _ call: () async throws -> some Sendable,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -180,7 +193,7 @@ struct LostConnectionTests {
         proxy.reset()
         _ = try? await withDeadline(.microseconds(300 * time)) { try await clerk.next() }
       }
-      let before = try await clerk.next()[0]
+      let before = try await answer(of: clerk)
       async let answers = withTaskGroup(of: [Int]?.self) { group in
         for _ in 0..<100 { group.addTask { try? await clerk.next() } }
         return await group.reduce(into: [[Int]]()) { if let answer = $1 { $0.append(answer) } }
@@ -192,7 +205,7 @@ struct LostConnectionTests {
       let counts = await answers.map { $0[0] }
       // Calls that were lost may have been carried out; those that were answered were, once each.
       #expect(Set(counts).count == counts.count && counts.allSatisfy { $0 > before })
-      #expect(try await clerk.next()[0] > (counts.max() ?? before))
+      #expect(try await answer(of: clerk) > (counts.max() ?? before))
     }
   }
 

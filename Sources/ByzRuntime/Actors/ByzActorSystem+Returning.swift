@@ -158,6 +158,8 @@ extension ByzActorSystem {
         // A call waits for its answer though it is cancelled; the next caller who looks for the actor need not.
         peer.link.close(RuntimeError(.workerLost, "Who looked for the actor gave up."))
       }
+      // The answer may have come before the connection was closed.
+      try Task.checkCancellation()
       try checkWanted(id)
       try adopt(peer, as: id.host, at: backend.dialAddress)
       try checkWanted(id)
