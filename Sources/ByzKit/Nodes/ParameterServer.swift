@@ -107,7 +107,8 @@ public struct ParameterServer: Sendable {
     let context = OperatorContext(
       nodeName: "round \(roundsDone)", pool: pool, chunkSize: chunkSize)
     let rule = aggregator.forRound(roundsDone)
-    let wanted = max(0, policy.quorum - byzantine.count)
+    // Where there is time for all, also for those without whom there is no quorum, so that the report says who failed.
+    let wanted = policy.deadline == nil ? 0 : max(0, policy.quorum - byzantine.count)
     var answers = try await gradients(
       of: members.filter { $0 < honest.count }, wanted, policy.deadline, in: context)
     let view = ByzantineNode.Round(

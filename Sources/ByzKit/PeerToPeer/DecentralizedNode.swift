@@ -18,7 +18,8 @@ public import ByzTensor
 public actor DecentralizedNode {
   /// Its number in the topology.
   public nonisolated let number: Int
-  /// The longest a round waits for neighbors, and as long again for a Byzantine node to send.
+  /// The longest a round waits for neighbors. In step a Byzantine node may take as long again to send; at their own pace nodes
+  /// send while they go on, and the end of a run waits about as long for the last vectors to arrive.
   public nonisolated let deadline: Duration
 
   private let clock: any Clock<Duration>
@@ -79,7 +80,7 @@ public actor DecentralizedNode {
   ///   - transport: the way to its neighbors.
   ///   - pool: what it computes on; the calling task if nil.
   /// - Returns: one report for each round.
-  /// - Throws: `CancellationError`; what the transport throws when nothing can be received any
+  /// - Throws: `CancellationError`; what the transport throws when a round can receive nothing any
   ///   more; `RuntimeError` when the pool fails, or `start` is a round that is over;
   ///   ``PeerToPeerError/alreadyRunning(node:)``. The model is that after the last round that ended.
   public func run(
@@ -104,8 +105,16 @@ public actor DecentralizedNode {
     // What was heard for the rounds between is of no more use.
     if start > state.round { state.skip(to: start) }
     state.rejoinAll()
-    var reports: [GossipReport] = []
-    for _ in 0..<rounds { reports.append(try await round(over: transport, on: pool)) }
+    guard !state.isInStep else {
+      var talk = GossipExchange(
+        state, hearing: learner.inNeighbors, over: transport, clock: clock, deadline: deadline)
+      return try await run(rounds: rounds, &talk, on: pool)
+    }
+    var talk = GossipAtOwnPace(
+      state, hearing: learner.inNeighbors, telling: learner.outNeighbors, over: transport,
+      clock: clock, deadline: deadline)
+    let reports = try await talk.during { try await run(rounds: rounds, &talk, on: pool) }
+    state = talk.state
     return reports
   }
 
@@ -119,35 +128,41 @@ public actor DecentralizedNode {
     }
   }
 
+  private func run(
+    rounds: Int, _ talk: inout some GossipTalk, on pool: ActorPool?
+  ) async throws -> [GossipReport] {
+    var reports: [GossipReport] = []
+    for _ in 0..<rounds { reports.append(try await round(&talk, on: pool)) }
+    return reports
+  }
+
   private func round(
-    over transport: some GossipTransport, on pool: ActorPool?
+    _ talk: inout some GossipTalk, on pool: ActorPool?
   ) async throws -> GossipReport {
     let context = OperatorContext(nodeName: learner.participant.name, pool: pool)
     var learner = learner
-    var exchange = GossipExchange(
-      state, hearing: learner.inNeighbors, over: transport, clock: clock, deadline: deadline)
     let round = state.round
     var step = try await learner.takeLocalStep(round: round, in: context)
     let outcome: GossipReport.Outcome
-    let heard: (record: GossipRecord, vectors: [Tensor<Float>])
+    let record: GossipRecord
     switch learner.participant.role {
     case .honest:
       let message = learner.message(round: round)
-      try await exchange.run(
-        sending: learner.outNeighbors.map { ($0, message) }, listening: true)
-      heard = exchange.decision
-      outcome = try await learner.move(heard.record, hearing: heard.vectors, in: context)
+      let heard = try await talk.hear(saying: learner.outNeighbors.map { ($0, message) })
+      record = heard.record
+      outcome = try await learner.move(record, hearing: heard.vectors, in: context)
     case .byzantine(let node):
-      try await exchange.run(listening: true)
-      heard = exchange.decision
-      let (messages, failure) = try learner.lies(node, round: round, hearing: heard.vectors)
+      let heard = try await talk.hear(saying: [])
+      record = heard.record
+      let (lies, failure) = try learner.lies(node, round: round, hearing: heard.vectors)
       step.failure = failure ?? step.failure
-      try await exchange.run(sending: messages, listening: false)
+      try await talk.say(lies)
       outcome = .lied
     }
     self.learner = learner
-    state = exchange.state
+    state = talk.state
+    let losses = talk.takeLosses()
     return learner.report(
-      step, heard.record, outcome, dropped: exchange.dropped, undelivered: exchange.undelivered)
+      step, record, outcome, dropped: losses.dropped, undelivered: losses.undelivered)
   }
 }

@@ -1,19 +1,19 @@
 import ByzTensor
 
-/// One round's talk with the neighbors: sends and receives at the same time, so that two nodes that
-/// send to each other never wait for each other, and ends when all is said and heard, or at the
+/// The talk of a node in step: sends and receives at the same time, so that two nodes that
+/// send to each other never wait for each other, until all is said and heard, or the
 /// deadline. A neighbor that is too far ahead is not listened to, so that it waits.
-struct GossipExchange {
-  var state: GossipState
+struct GossipExchange: GossipTalk {
+  private(set) var state: GossipState
   /// Who sends to the node, whether or not it counts.
-  let senders: [Int]
-  let transport: any GossipTransport
-  let clock: any Clock<Duration>
-  let deadline: Duration
-  private(set) var dropped: [DroppedVector] = []
-  private(set) var undelivered: [Int] = []
-  /// What was heard, once that is decided.
-  private var heard: (record: GossipRecord, vectors: [Tensor<Float>])?
+  private let senders: [Int]
+  private let transport: any GossipTransport
+  private let clock: any Clock<Duration>
+  private let deadline: Duration
+  private var dropped: [DroppedVector] = []
+  private var undelivered: [Int] = []
+  /// What was heard in this round, once that is decided.
+  private var heard: Heard?
 
   private enum Step: Sendable {
     case sent(to: Int)
@@ -33,18 +33,29 @@ struct GossipExchange {
     self.deadline = deadline
   }
 
-  /// Sends the messages and, if `listening`, waits until the round is decided.
-  ///
-  /// - Throws: `CancellationError`; what ``GossipTransport/next(from:)`` throws.
-  mutating func run(
-    sending messages: [(to: Int, message: GossipMessage)] = [], listening: Bool
-  ) async throws {
-    if listening { handle(.began) }
-    var unsent = Set(messages.map(\.to))
-    var open = messages.count
+  mutating func hear(saying letters: [Outgoing]) async throws -> Heard {
+    heard = nil
+    handle(.began)
+    try await exchange(letters, listening: true)
+    guard let heard else { preconditionFailure("A deadline decides every round.") }
+    return heard
+  }
+
+  mutating func say(_ letters: [Outgoing]) async throws {
+    try await exchange(letters, listening: false)
+  }
+
+  mutating func takeLosses() -> (dropped: [DroppedVector], undelivered: [Int]) {
+    defer { (dropped, undelivered) = ([], []) }
+    return (dropped, undelivered)
+  }
+
+  private mutating func exchange(_ letters: [Outgoing], listening: Bool) async throws {
+    var unsent = Set(letters.map(\.to))
+    var open = letters.count
     let (transport, clock, deadline) = (transport, clock, deadline)
     try await withThrowingTaskGroup(of: Step.self) { group in
-      for (neighbor, message) in messages {
+      for (neighbor, message) in letters {
         group.addTask {
           do {
             try await transport.send(message, to: neighbor)
@@ -87,12 +98,6 @@ struct GossipExchange {
     }
     try Task.checkCancellation()
     undelivered += unsent.sorted()
-  }
-
-  /// What was heard in a round that was listened to.
-  var decision: (record: GossipRecord, vectors: [Tensor<Float>]) {
-    guard let heard else { preconditionFailure("A deadline decides every round.") }
-    return heard
   }
 
   /// Waits for what comes next from a node, if there is room for it.

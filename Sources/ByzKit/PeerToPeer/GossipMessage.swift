@@ -29,14 +29,15 @@ public enum GossipEvent: Sendable {
 /// is in flight is bounded: a send waits while its receiver is behind with what this sender sent,
 /// whatever others send.
 public protocol GossipTransport: Sendable {
-  /// Sends a message, and returns when the transport has taken it.
+  /// Sends a message, and returns when the transport has taken it. A node at its own pace goes on meanwhile, and has no other
+  /// message for the neighbor under way; a run does not end before its last sends, which are cancelled then, return.
   ///
   /// - Throws: `CancellationError`; an error of the transport when the message did not or may not
   ///   arrive.
   func send(_ message: GossipMessage, to node: Int) async throws
 
   /// What comes next from a neighbor; waits for it. Called by one task at a time for each neighbor,
-  /// and not for one that is too far ahead: its messages stay where they are meanwhile.
+  /// and not for one that is too far ahead, or has sent very much in one round: its messages stay where they are meanwhile.
   ///
   /// A call that is cancelled either throws `CancellationError` and takes nothing, or returns an
   /// event. A message is returned once; that the neighbor has left, each time.

@@ -26,7 +26,11 @@ public struct GossipMode: Hashable, Codable, Sendable {
   /// is at most `staleness` rounds older than its own round.
   ///
   /// It uses the latest vector of each neighbor, whether that neighbor is behind or ahead, and uses
-  /// it again in the next round if nothing newer has come and it is not too old then.
+  /// it again in the next round if nothing newer has come and it is not too old then. Nor does it wait for neighbors to take
+  /// in what it sends: one that has not yet done so gets the newest vector next, and none of those between.
+  ///
+  /// Neighbors that lie can send vectors that never grow old: with a quorum of no more than there are such neighbors, a node may wait for
+  /// no other. With one of 0, or where a node hears nobody, it runs through its rounds at once.
   public static func asynchronous(quorum: Int, staleness: Int) -> GossipMode {
     GossipMode(quorum: quorum, staleness: staleness)
   }

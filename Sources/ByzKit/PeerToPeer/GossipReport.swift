@@ -80,10 +80,11 @@ public struct GossipReport: Hashable, Codable, Sendable {
   public let failure: String?
   /// Whose vectors it used: replaying the records repeats the run.
   public let record: GossipRecord
-  /// What arrived during the round and was not used; the first ``maxDropped`` of it, and of a run in another process the first 4,096.
-  public let dropped: [DroppedVector]
-  /// The neighbors that its vector did not reach.
-  public let undelivered: [Int]
+  /// What arrived since the round before and was not used; the first ``maxDropped`` of it, and of a run in another process the first 4,096.
+  public internal(set) var dropped: [DroppedVector]
+  /// The neighbors that its vector did not reach; of a node at its own pace also those that had not taken in an earlier one when it
+  /// had a newer one to send.
+  public internal(set) var undelivered: [Int]
   /// What became of its model.
   public let outcome: Outcome
 
@@ -117,12 +118,10 @@ extension Sequence<GossipReport> {
   package func listing(atMost count: Int) -> [GossipReport] {
     var room = count
     return map { report in
-      let dropped = report.dropped.prefix(room)
-      room -= dropped.count
-      return GossipReport(
-        name: report.name, isByzantine: report.isByzantine, loss: report.loss,
-        failure: report.failure, record: report.record, dropped: Array(dropped),
-        undelivered: report.undelivered, outcome: report.outcome)
+      var report = report
+      report.dropped = Array(report.dropped.prefix(room))
+      room -= report.dropped.count
+      return report
     }
   }
 

@@ -102,6 +102,9 @@ public struct GossipState: Sendable {
     return neighbor.hasRoom
   }
 
+  /// Whether rounds are in step.
+  var isInStep: Bool { mode.isInStep }
+
   /// How many vectors it keeps.
   package var vectorCount: Int { neighbors.values.reduce(0) { $0 + $1.vectors.count } }
 
@@ -182,8 +185,19 @@ extension GossipState {
     }
   }
 
-  private func isUsable(_ round: Int) -> Bool {
-    mode.staleness.map { round >= self.round - $0 } ?? (round == self.round)
+  private func isUsable(_ round: Int) -> Bool { isUsable(round, in: self.round) }
+
+  private func isUsable(_ round: Int, in own: Int) -> Bool {
+    mode.staleness.map { round >= own - $0 } ?? (round == own)
+  }
+
+  /// Whether a round could have ended as a record says, had its vectors come.
+  func couldEnd(as record: GossipRecord) -> Bool {
+    let senders = record.used.map(\.sender)
+    guard record.hasQuorum else { return senders.isEmpty }
+    return senders.count >= mode.quorum ?? 0 && senders.allSatisfy(neighbors.keys.contains)
+      && zip(senders, senders.dropFirst()).allSatisfy { $0 < $1 }
+      && record.used.allSatisfy { isUsable($0.round, in: record.round) }
   }
 
   /// Whether a vector that the round may use can still come from a neighbor that has sent none.

@@ -53,9 +53,7 @@ private struct Replay {
     for record in records {
       guard ahead.indices.contains(record.node),
         record.round == peers.states[record.node].round + ahead[record.node].count,
-        record.used.allSatisfy({
-          peers.states[record.node].neighborNumbers.contains($0.sender)
-        }), zip(record.used, record.used.dropFirst()).allSatisfy({ $0.sender < $1.sender })
+        peers.states[record.node].couldEnd(as: record)
       else { throw .impossibleRecord(record) }
       ahead[record.node].append(record)
       for contribution in record.used {

@@ -16,13 +16,13 @@ public struct RemoteCluster: ClusterBackend {
     self.liveness = liveness
   }
 
-  /// Starts a process for each node and makes the nodes there.
+  /// Starts a process for each node and makes the nodes there. That takes as long as the slowest host does; when the calling task is
+  /// cancelled, or another node cannot be made, one that does not answer is given up after `Liveness.timeout`.
   ///
   /// - Throws: ``PeerToPeerError/notSpecified(node:)`` for a participant that was not made from a
   ///   ``ParticipantSpecification``, and what starting throws.
   public func start(_ plan: ClusterPlan) async throws -> any Cluster {
     try plan.validate()
-    let n = plan.topology.nodeCount
     guard !backends.isEmpty else {
       throw RuntimeError(.invalidConfiguration, "A cluster needs at least one host.")
     }
@@ -34,34 +34,47 @@ public struct RemoteCluster: ClusterBackend {
     }
     let system = ByzActorSystem(registry: .byzKit, liveness: liveness)
     do {
-      let nodes = try await withThrowingTaskGroup(of: (Int, GossipHost).self) { group in
-        for (number, participant) in plan.participants.enumerated() {
-          guard let specification = participant.specification else {
-            throw PeerToPeerError.notSpecified(node: number)
-          }
-          let arguments = GossipHost.Arguments(
-            number: number, participant: specification, topology: plan.topology,
-            model: plan.models[number], mode: plan.mode, accomplices: plan.byzantine,
-            deadline: plan.deadline, threads: plan.threads, starter: system.host)
-          let backend = backends[number % backends.count]
-          group.addTask { (number, try await spawn(arguments, on: backend, in: system)) }
-        }
-        var nodes: [Int: GossipHost] = [:]
-        for try await (number, node) in group { nodes[number] = node }
-        return (0..<n).compactMap { nodes[$0] }
-      }
-      return RemoteNodes(system: system, nodes: nodes, plan: plan)
+      return RemoteNodes(system: system, nodes: try await nodes(of: plan, in: system), plan: plan)
     } catch {
       await system.stop()
+      try Task.checkCancellation()
       throw error
+    }
+  }
+
+  private func nodes(
+    of plan: ClusterPlan, in system: ByzActorSystem
+  ) async throws -> [GossipHost] {
+    let arguments = try plan.participants.enumerated().map { number, participant in
+      guard let specification = participant.specification else {
+        throw PeerToPeerError.notSpecified(node: number)
+      }
+      return GossipHost.Arguments(
+        number: number, participant: specification, topology: plan.topology,
+        model: plan.models[number], mode: plan.mode, accomplices: plan.byzantine,
+        deadline: plan.deadline, threads: plan.threads, starter: system.host)
+    }
+    return try await withThrowingTaskGroup(of: (Int, GossipHost).self) { group in
+      for (number, arguments) in arguments.enumerated() {
+        let backend = backends[number % backends.count]
+        group.addTask { (number, try await spawn(arguments, on: backend, in: system)) }
+      }
+      var nodes: [Int: GossipHost] = [:]
+      for try await (number, node) in group { nodes[number] = node }
+      return arguments.indices.compactMap { nodes[$0] }
     }
   }
 }
 
+/// When another node cannot be made, or nobody wants any, a host that does not answer is given up.
 private func spawn(
   _ arguments: GossipHost.Arguments, on backend: some WorkerBackend, in system: ByzActorSystem
 ) async throws -> GossipHost {
-  try await system.spawn(GossipHost.self, arguments, on: backend)
+  try await system.endingConnectionsWhenCancelled(after: .zero) {
+    system.spawningHosts
+  } during: {
+    try await system.spawn(GossipHost.self, arguments, on: backend)
+  }
 }
 
 extension ClusterBackend where Self == RemoteCluster {

@@ -1,4 +1,7 @@
 extension ByzActorSystem {
+  /// The processes that were asked for an actor.
+  package var spawningHosts: [UInt64] { state.withLock { Array($0.spawning.keys) } }
+
   /// Runs `body`. When the calling task is cancelled meanwhile, the connections to the processes that `hosts` names are closed after
   /// ``Liveness/timeout`` and `limit`, how long what they do may take: a call waits for its answer though it is cancelled, and one that
   /// pings need not answer.

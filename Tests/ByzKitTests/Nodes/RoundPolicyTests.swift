@@ -165,6 +165,22 @@ struct RoundPolicyTests {
     #expect(server.parameters.hasSameBits(as: before))
   }
 
+  @Test("a replay names the node that failed, though no quorum was left then")
+  func replayNamesTheFailed() async throws {
+    let problem = try Problem()
+    let gate = DispatchSemaphore(value: 0)
+    var server = try server(problem, policy: RoundPolicy(quorum: 6)) { node in
+      if node == 0 { gate.wait() }
+      guard node == 3 else { return }
+      gate.signal()
+      throw Down()
+    }
+    let everyone = RoundRecord(round: 0, participants: Array(0..<6))
+    await #expect(throws: ReplayError.participantFailed(name: "honest-3", reason: "Down()")) {
+      try await withActorPool(.threads(2)) { try await server.replay(everyone, on: $0) }
+    }
+  }
+
   @Test("a quorum above the number of nodes is refused before any round", arguments: [-1, 7])
   func impossibleQuorum(count: Int) throws {
     let problem = try Problem()

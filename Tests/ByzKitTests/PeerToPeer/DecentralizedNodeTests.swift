@@ -1,4 +1,5 @@
 import ByzKit
+import ByzRuntime
 import ByzRuntimeTestSupport
 import Testing
 
@@ -113,6 +114,127 @@ struct DecentralizedNodeTests {
     let both = try await reports
     #expect(both.map(\.undelivered) == [[], [2]])
     #expect(both.map(\.outcome) == [.moved, .moved])
+  }
+
+  /// A way to one's neighbors on which nothing arrives at node 2.
+  private struct Blocked<Way: GossipTransport>: GossipTransport {
+    let way: Way
+    private let never = BoundedQueue<Int>(capacity: 1)
+
+    init(_ way: Way) { self.way = way }
+
+    func send(_ message: GossipMessage, to node: Int) async throws {
+      guard node == 2 else { return try await way.send(message, to: node) }
+      _ = await never.next()
+      throw CancellationError()
+    }
+
+    func next(from neighbor: Int) async throws -> GossipEvent {
+      try await way.next(from: neighbor)
+    }
+
+    func close() { way.close() }
+  }
+
+  @Test("at its own pace a node waits for no neighbor to read, and says whom it did not reach")
+  func ownPace() async throws {
+    let clock = ManualClock()
+    let network = InProcessNetwork(try .complete(3), capacity: 1)
+    let node = try node(.asynchronous(quorum: 1, staleness: 100), clock: clock)
+    let reader = network.transport(for: 1)
+    try await reader.send(zeros(0), to: 0)
+    async let reports = node.run(rounds: 20, over: Blocked(network.transport(for: 0)))
+    // The clock stands still until the last round is over.
+    var latest = -1
+    while latest < 19, case .message(let message) = try await reader.next(from: 0) {
+      #expect(message.round > latest)
+      latest = message.round
+    }
+    #expect(latest == 19)
+    // What comes now is of use in the next run.
+    try await sendUntilRead(zeros(7), from: 1, over: network)
+    while await node.roundsDone < 20 { await Task.yield() }
+    await clock.sleepers(1)
+    clock.advance(by: .seconds(5))
+    let all = try await reports
+    #expect(all.map(\.record.round) == Array(0..<20))
+    #expect(all.allSatisfy { $0.outcome == .moved && $0.record.used.map(\.sender) == [1] })
+    #expect(all.allSatisfy { $0.undelivered.contains(2) })
+    #expect(!all[19].undelivered.contains(1))
+    #expect(Set(all[19].dropped.map(\.reason)) == [.duplicate])
+    #expect(await node.vectorCount == 1)
+    let next = InProcessNetwork(try .complete(3))
+    for sender in 1..<3 { next.transport(for: sender).close() }
+    let last = try await node.run(rounds: 1, over: next.transport(for: 0))[0]
+    #expect(last.record.used == [.init(sender: 1, round: 7)])
+    #expect(last.undelivered == [1, 2])
+  }
+
+  @Test("two nodes at their own pace that have little room for each other end their runs")
+  func ownPaceEnds() async throws {
+    let plan = try plan(
+      .complete(4), byzantine: 1, rule: Median(), mode: .asynchronous(quorum: 1, staleness: 0))
+    let results = try await withCluster(plan, on: InProcessCluster(clock: ManualClock())) {
+      try await $0.run(rounds: 50)
+    }
+    for result in results { #expect(try result.get().count == 50) }
+  }
+
+  @Test("a node that is cancelled while it sends its last vectors goes on where it was")
+  func ownPaceCancelled() async throws {
+    let clock = ManualClock()
+    let network = InProcessNetwork(try .complete(3))
+    let node = try node(.asynchronous(quorum: 1, staleness: 100), clock: clock)
+    try await network.transport(for: 1).send(zeros(0), to: 0)
+    let run = Task { try await node.run(rounds: 3, over: Blocked(network.transport(for: 0))) }
+    while await node.roundsDone < 3 { await Task.yield() }
+    await clock.sleepers(1)
+    run.cancel()
+    await #expect(throws: CancellationError.self) { _ = try await run.value }
+    let next = InProcessNetwork(try .complete(3))
+    for sender in 1..<3 { next.transport(for: sender).close() }
+    let report = try await node.run(rounds: 1, over: next.transport(for: 0))[0]
+    #expect(report.record.round == 3 && report.record.used == [.init(sender: 1, round: 0)])
+  }
+
+  @Test("at its own pace a node takes in so much of a neighbor in a round, and no more")
+  func ownPaceFlood() async throws {
+    let clock = ManualClock()
+    let network = InProcessNetwork(try .complete(3), capacity: 1000)
+    let node = try node(.asynchronous(quorum: 2, staleness: 1000), clock: clock)
+    for round in 0..<1000 { try await network.transport(for: 1).send(zeros(round), to: 0) }
+    async let reports = node.run(rounds: 2, over: network.transport(for: 0))
+    await clock.sleepers(1)
+    // Were there no bound, they would all have been read by now.
+    for _ in 0..<5000 { await Task.yield() }
+    try await network.transport(for: 2).send(zeros(0), to: 0)
+    let both = try await reports
+    #expect(both.allSatisfy { $0.outcome == .moved && $0.record.used.count == 2 })
+    #expect(both[0].record.used[0].round < 200)
+    #expect(await node.vectorCount == 2)
+  }
+
+  @Test("at its own pace a node takes in what comes after its time, and says what it could not use")
+  func ownPaceDeadline() async throws {
+    let clock = ManualClock()
+    let network = InProcessNetwork(try .complete(3), capacity: 1)
+    let node = try node(.asynchronous(quorum: 2, staleness: 0), clock: clock)
+    async let reports = node.run(rounds: 2, over: network.transport(for: 0))
+    let wrong = GossipMessage(round: 0, vector: Tensor(repeating: 0, shape: [3]))
+    try await sendUntilRead(wrong, from: 1, over: network)
+    await clock.sleepers(1)
+    clock.advance(by: .seconds(5))
+    // Of its next round.
+    while case .message(let message) = try await network.transport(for: 1).next(from: 0),
+      message.round == 0
+    {}
+    for sender in 1..<3 { try await network.transport(for: sender).send(zeros(1), to: 0) }
+    _ = try await network.transport(for: 2).next(from: 0)
+    for sender in 1..<3 { network.transport(for: sender).close() }
+    let both = try await reports
+    #expect(both.map(\.outcome) == [.tooFewNeighbors, .moved])
+    #expect(both[1].record.used.map(\.sender) == [1, 2])
+    #expect(both.flatMap(\.dropped).first?.reason == .wrongShape([3]))
   }
 
   @Test("a node goes on without neighbors that leave, and with what they sent before")
@@ -249,10 +371,12 @@ struct DecentralizedNodeTests {
     }
   }
 
-  @Test("cancelling the caller ends a node that waits, and it can run again")
-  func cancellation() async throws {
+  static let modes = [GossipMode.synchronous, .asynchronous(quorum: 2, staleness: 1)]
+
+  @Test("cancelling the caller ends a node that waits, and it can run again", arguments: modes)
+  func cancellation(mode: GossipMode) async throws {
     let clock = ManualClock()
-    let node = try node(.synchronous, clock: clock)
+    let node = try node(mode, clock: clock)
     let network = InProcessNetwork(try .complete(3))
     let waiting = Task { try await node.run(rounds: 1, over: network.transport(for: 0)) }
     await clock.sleepers(1)
@@ -296,9 +420,11 @@ struct DecentralizedNodeTests {
     func close() {}
   }
 
-  @Test("an error of the transport reaches the caller (ByzPy's message loop ends silently)")
-  func brokenTransport() async throws {
-    let node = try node(.synchronous, clock: ManualClock())
+  @Test(
+    "an error of the transport reaches the caller (ByzPy's message loop ends silently)",
+    arguments: modes)
+  func brokenTransport(mode: GossipMode) async throws {
+    let node = try node(mode, clock: ManualClock())
     await #expect(throws: Broken.Cut.self) { _ = try await node.run(rounds: 1, over: Broken()) }
   }
 

@@ -4,24 +4,27 @@ import ByzRuntimeTestSupport
 import Testing
 
 /// A node that is reached over a link though it lives in this process; a mute one never says that a letter is in its mailbox, and
-/// a stuck one never ends a run.
+/// a stuck one never ends a run, or never comes to life.
 private struct NodeBackend: LinkBackend {
   let name = "memory"
   let capabilities: Set<Capability> = [.cpu]
   let isSameProgram = true
   var isMute = false
-  /// Told when a stuck node has been asked to run.
+  /// Told when a stuck node has been asked for what it never does.
   var stuck: Promise<Void>?
+  var isBorn = true
 
   func openLink(named name: String) async throws -> any Link {
     let (here, there) = MemoryLink.pair()
-    let (isMute, stuck) = (isMute, stuck)
+    let (isMute, stuck, isBorn) = (isMute, stuck, isBorn)
     // Ends with the link, which whoever opened it closes.
     Task {
       if let stuck {
         await ScriptedWorker.serve(there, .byzKit) { service, peer in
-          guard case .invoke(_, let target, _, _) = service, target.contains("3run") else {
-            return nil
+          switch service {
+          case .spawn where !isBorn: break
+          case .invoke(_, let target, _, _) where target.contains("3run"): break
+          default: return nil
           }
           stuck.settle(.success(()))
           _ = await peer.waitUntilEnded()
@@ -43,9 +46,11 @@ private struct NodeBackend: LinkBackend {
 
 @Suite("A neighbor that never says that a letter has come", .timeLimit(.minutes(3)))
 struct MuteNeighborTests {
-  @Test("holds up a round no longer than its deadline, and is reported")
-  func mute() async throws {
-    let plan = try clusterPlan(deadline: .milliseconds(300))
+  @Test(
+    "holds up a round no longer than its deadline, and is reported",
+    arguments: [GossipMode.synchronous, .asynchronous(quorum: 2, staleness: 2)])
+  func mute(mode: GossipMode) async throws {
+    let plan = try clusterPlan(mode, deadline: .milliseconds(300))
     let backends = (0..<5).map { NodeBackend(isMute: $0 == 3) }
     let results = try await withCluster(plan, on: RemoteCluster(backends)) { cluster in
       try await cluster.run(rounds: 2)
@@ -69,6 +74,22 @@ struct MuteNeighborTests {
       }
     }
     _ = await stuck.result
+    training.cancel()
+    await #expect(throws: CancellationError.self) { try await training.value }
+  }
+
+  @Test("and a host that never makes its node holds up no start that is cancelled")
+  func unborn() async throws {
+    let plan = try clusterPlan(deadline: .seconds(600))
+    let asked = Promise<Void>()
+    let backends = (0..<5).map { NodeBackend(stuck: $0 == 3 ? asked : nil, isBorn: false) }
+    let liveness = Liveness(interval: .milliseconds(500), timeout: .seconds(3))
+    let training = Task {
+      try await withCluster(plan, on: RemoteCluster(backends, liveness: liveness)) { cluster in
+        _ = try await cluster.run(rounds: 2)
+      }
+    }
+    _ = await asked.result
     training.cancel()
     await #expect(throws: CancellationError.self) { try await training.value }
   }

@@ -128,11 +128,30 @@ struct ReplayTests {
       [GossipRecord(node: 0, round: 0, used: [.init(sender: 1, round: 3)])] + others,
       [GossipRecord(node: 0, round: 0, used: records[0].used.reversed())] + others,
       [GossipRecord(node: 0, round: 0, used: records[0].used + records[0].used.suffix(1))] + others,
+      [GossipRecord(node: 0, round: 0, used: records[0].used, hasQuorum: false)] + others,
       others,
     ] {
       var peers = start
       await #expect(throws: PeerToPeerError.self) { try await peers.replay(broken) }
       #expect(sameBits(peers.models, start.models))
+    }
+  }
+
+  @Test("a record that uses too few vectors, or too old ones, is refused")
+  func impossibleQuorums() async throws {
+    let start = try peers(.asynchronous(quorum: 5, staleness: 0))
+    var run = start
+    let records = try await run.run(rounds: 2, arrivals: RandomKey(1)).records
+    let index = try #require(records.firstIndex { $0.node == 0 && $0.round == 1 && $0.hasQuorum })
+    let used = records[index].used
+    for broken in [
+      Array(used.prefix(4)), used.map { .init(sender: $0.sender, round: 0) },
+    ] {
+      var (peers, records) = (start, records)
+      records[index] = GossipRecord(node: 0, round: 1, used: broken)
+      await #expect(throws: PeerToPeerError.impossibleRecord(records[index])) {
+        try await peers.replay(records)
+      }
     }
   }
 
