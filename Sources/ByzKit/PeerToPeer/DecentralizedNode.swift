@@ -19,7 +19,7 @@ public actor DecentralizedNode {
   /// Its number in the topology.
   public nonisolated let number: Int
   /// The longest a round waits for neighbors. In step a Byzantine node may take as long again to send; at their own pace nodes
-  /// send while they go on, and the end of a run waits about as long for the last vectors to arrive.
+  /// send while they go on, and the end of a run waits as long for the last vectors to arrive, and twice as long at most.
   public nonisolated let deadline: Duration
 
   private let clock: any Clock<Duration>

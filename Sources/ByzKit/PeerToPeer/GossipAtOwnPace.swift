@@ -12,23 +12,18 @@ final class GossipAtOwnPace: GossipTalk, Sendable {
     /// Settled then, or when nothing can be heard any more.
     var decision = Promise<Void>()
     var failure: (any Error)?
+    /// The newest round of each neighbor.
+    var newest: [Int: Int] = [:]
     /// How many letters of each neighbor came since the round before ended.
     var counts: [Int: Int] = [:]
-    /// Settled when another round begins.
-    var nextRound = Promise<Void>()
+    /// Settled when the round ends.
+    var roundEnd = Promise<Void>()
     /// By round, the neighbors whom its letter has not reached.
     var unsaid: [Int: Set<Int>] = [:]
     /// Neighbors to whom something may still be said.
     var openWays: Int
     /// Whether no more rounds come.
     var isEnding = false
-
-    /// Takes in more of neighbors of which there was enough.
-    mutating func beginRound() {
-      counts = [:]
-      nextRound.settle(.success(()))
-      nextRound = Promise()
-    }
 
     mutating func handle(_ event: GossipState.Event) {
       for directive in state.handle(event) {
@@ -39,8 +34,21 @@ final class GossipAtOwnPace: GossipTalk, Sendable {
         case .proceed(let record, let vectors):
           heard = (record, vectors)
           decision.settle(.success(()))
+          counts = [:]
+          roundEnd.settle(.success(()))
+          roundEnd = Promise()
         }
       }
+    }
+
+    /// Counts a letter, and returns whether the others of its sender are to wait for the end of the round. One that catches up with the
+    /// node is needed, and its letters are not counted: there are no more of them than rounds.
+    mutating func hasEnough(of message: GossipMessage, from sender: Int) -> Bool {
+      let isNews = message.round > newest[sender, default: -1]
+      if isNews { newest[sender] = message.round }
+      if isNews, state.isTooOld(message.round) { return false }
+      counts[sender, default: 0] += 1
+      return counts[sender] == GossipAtOwnPace.mostLetters
     }
   }
 
@@ -55,7 +63,7 @@ final class GossipAtOwnPace: GossipTalk, Sendable {
   /// Settled when everything is said, or never will be.
   private let lastWord = Promise<Void>()
   /// How many letters of one neighbor a round takes in: the others wait where they are, and cost this node nothing.
-  private static let mostLetters = 64
+  fileprivate static let mostLetters = 64
   private let transport: any GossipTransport
   private let clock: any Clock<Duration>
   private let deadline: Duration
@@ -96,10 +104,7 @@ final class GossipAtOwnPace: GossipTalk, Sendable {
         group.addTask { await self.carry(way.stream, to: neighbor) }
       }
       let reports = try await body()
-      news.withLock { news in
-        news.isEnding = true
-        news.beginRound()
-      }
+      news.withLock { $0.isEnding = true }
       for way in ways.values { way.continuation.finish() }
       if !ways.isEmpty { _ = try await isInTime(lastWord) }
       group.cancelAll()
@@ -127,7 +132,6 @@ final class GossipAtOwnPace: GossipTalk, Sendable {
       news.heard = nil
       news.decision = decision
       if let failure = news.failure { decision.settle(.failure(failure)) }
-      news.beginRound()
       news.handle(.began)
       return news.heard != nil && news.failure == nil
     }
@@ -174,19 +178,18 @@ final class GossipAtOwnPace: GossipTalk, Sendable {
     }
   }
 
-  /// Takes in a letter; where a round has had enough of its sender, returns when another one begins.
+  /// Takes in a letter; where a round has had enough of its sender, returns when that ends.
   private func take(_ message: GossipMessage, from sender: Int) async {
-    let nextRound = news.withLock { news -> Promise<Void>? in
+    let roundEnd = news.withLock { news in
       news.handle(.received(message, from: sender))
-      news.counts[sender, default: 0] += 1
-      return news.counts[sender] == Self.mostLetters ? news.nextRound : nil
+      return news.hasEnough(of: message, from: sender) ? news.roundEnd : nil
     }
-    guard let nextRound else { return }
+    guard let roundEnd else { return }
     await withTaskCancellationHandler {
-      _ = await nextRound.result
+      _ = await roundEnd.result
     } onCancel: {
       // All who wait are cancelled together.
-      nextRound.settle(.success(()))
+      roundEnd.settle(.success(()))
     }
   }
 
@@ -197,8 +200,9 @@ final class GossipAtOwnPace: GossipTalk, Sendable {
         try await transport.send(message, to: neighbor)
         news.withLock { _ = $0.unsaid[message.round]?.remove(neighbor) }
       } catch {
-        // A neighbor that cannot be reached is its own misfortune, and reported. At the end it is not tried once more.
-        if news.withLock(\.isEnding) { break }
+        // A neighbor that cannot be reached is its own misfortune, and reported. One that took nothing in for so long gets no last letter.
+        let isMute = (error as? RuntimeError)?.code == .deadlineExceeded
+        if isMute, news.withLock(\.isEnding) { break }
       }
     }
     let isLast = news.withLock { news in

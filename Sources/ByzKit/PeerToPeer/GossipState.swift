@@ -191,10 +191,13 @@ extension GossipState {
     mode.staleness.map { round >= own - $0 } ?? (round == own)
   }
 
+  /// Whether no round to come can use a vector of this one.
+  func isTooOld(_ round: Int) -> Bool { round < self.round - (mode.staleness ?? 0) }
+
   /// Whether a round could have ended as a record says, had its vectors come.
   func couldEnd(as record: GossipRecord) -> Bool {
     let senders = record.used.map(\.sender)
-    guard record.hasQuorum else { return senders.isEmpty }
+    guard record.hasQuorum else { return senders.isEmpty && mode.quorum != 0 }
     return senders.count >= mode.quorum ?? 0 && senders.allSatisfy(neighbors.keys.contains)
       && zip(senders, senders.dropFirst()).allSatisfy { $0 < $1 }
       && record.used.allSatisfy { isUsable($0.round, in: record.round) }

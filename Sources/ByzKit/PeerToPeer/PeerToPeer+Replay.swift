@@ -5,7 +5,7 @@ extension PeerToPeer {
   /// Repeats rounds as they were recorded, bit for bit, whoever ran them: ``round(on:)``,
   /// ``run(rounds:arrivals:on:)``, or nodes of their own whose timing decided who took part.
   ///
-  /// Begin with a copy from before the first of the records, and give all records of an asynchronous run in one call. Afterwards no node
+  /// Begin with a copy from before the first of the records, in the mode of the run, and give all records of an asynchronous run in one call. Afterwards no node
   /// keeps anything that it heard: in step nothing is missing then; out of step the next round begins without the older vectors that
   /// it could have used.
   ///

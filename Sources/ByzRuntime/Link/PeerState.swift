@@ -67,6 +67,9 @@ package struct PeerState {
   /// How long after its deadline a call still waits for the other side's own answer about it.
   package static let grace: Duration = .milliseconds(100)
 
+  /// How long a side that is refused has to take in why.
+  package static let refusalLimit: Duration = .seconds(1)
+
   /// How many bytes of answers that wait for no room a full link takes: about as much as fills it.
   package static let mostUnread = 8 << 20
 
@@ -82,6 +85,8 @@ package struct PeerState {
   private var authenticator: (any LinkAuthenticator)?
 
   private var phase = Phase.created
+  /// Why the other side is refused, once it is, and when the link closes even though that cannot be said.
+  private var refusal: (reason: RuntimeError, until: Time)?
   private var isDraining = false
   private var otherIsDraining = false
   /// Whether nothing is left to do but to send what is queued.
@@ -130,7 +135,7 @@ package struct PeerState {
   package var nextTick: Time? {
     switch phase {
     case .created, .ended: return nil
-    case .authenticating, .greeting: return startTime + openTimeout
+    case .authenticating, .greeting: return refusal?.until ?? startTime + openTimeout
     case .open:
       var next = min(nextPing, lastHeard + liveness.timeout)
       for call in calls.values where call.deadline != nil {
@@ -207,11 +212,13 @@ package struct PeerState {
       excuse(now)
       return tick(now)
     case .drained:
-      guard phase == .open else { return end(RuntimeError(.stopped, "The connection was closed.")) }
+      guard phase == .open else {
+        return end(refusal?.reason ?? RuntimeError(.stopped, "The connection was closed."))
+      }
       guard !isDraining else { return [] }
       isDraining = true
       return [outgoing(.goodbye)] + closeIfDrained()
-    case .linkClosed(let reason): return finish(reason)
+    case .linkClosed(let reason): return finish(refusal?.reason ?? reason)
     }
   }
 }
@@ -250,6 +257,7 @@ extension PeerState {
   }
 
   private mutating func meet(_ message: Message, _ now: Time) -> [Directive] {
+    guard refusal == nil else { return [] }
     guard message.kind == .hello, message.epoch != 0 else {
       let advice =
         message.kind == .authentication
@@ -264,8 +272,10 @@ extension PeerState {
       try hello.check(other)
     } catch {
       let reason = error as? RuntimeError ?? RuntimeError(.malformedMessage, "\(error)")
+      guard reason.code == .incompatiblePeer else { return end(reason) }
       // The other side learns from this one's hello what is wrong, so that has to go first.
-      return [.closeWhenSent(reason)] + finish(reason)
+      refusal = (reason, until: now + Self.refusalLimit)
+      return [.closeWhenSent(reason)]
     }
     peerEpoch = message.epoch
     phase = .open
@@ -358,6 +368,7 @@ extension PeerState {
   }
 
   private mutating func tick(_ now: Time) -> [Directive] {
+    if let refusal { return now >= refusal.until ? end(refusal.reason) : [] }
     guard phase == .open else {
       guard now >= startTime + openTimeout else { return [] }
       return end(

@@ -122,9 +122,24 @@ struct PeerStateTests {
     var state = made(Self.hello(1, types: ["A": 1, "B": 3]))
     _ = state.handle(.started, at: .zero)
     let other = Hello.encode(Self.hello(2, types: ["B": 4, "C": 1]))
-    let reason = closing(state.handle(.received(Message(.hello, epoch: 9, body: other)), at: .zero))
+    let hello = Message(.hello, epoch: 9, body: other)
+    let directives = state.handle(.received(hello), at: .seconds(1))
+    let reason = closing(directives)
     #expect(reason?.code == .incompatiblePeer)
     #expect(reason?.message.contains("B has version 3 here and 4") == true)
+    // This side's own hello goes first; where it cannot, nobody waits for long.
+    #expect(directives.contains { if case .closeWhenSent = $0 { true } else { false } })
+    #expect(state.handle(.received(hello), at: .seconds(1)).isEmpty && !state.hasEnded)
+    #expect(state.nextTick == .seconds(1) + PeerState.refusalLimit)
+    var closed = state
+    for directives in [
+      state.handle(.ticked, at: .seconds(2)),
+      closed.handle(.linkClosed(RuntimeError(.workerLost, "It is gone.")), at: .seconds(1)),
+    ] {
+      let ended = directives.compactMap { if case .ended(let reason) = $0 { reason } else { nil } }
+      #expect(ended.map(\.code) == [.incompatiblePeer])
+    }
+    #expect(state.hasEnded && closed.hasEnded)
   }
 
   @Test("silence ends the connection and every call, within the time allowed")
