@@ -22,7 +22,7 @@ struct ByzFaults: AsyncParsableCommand {
   var json = false
 
   /// How long one run may take, in seconds.
-  static let limit: Duration = .seconds(30)
+  static let limit: Duration = .seconds(60)
 
   static func main() async {
     runWorkerIfRequested(Registry(subtasks: [Errand.self]))

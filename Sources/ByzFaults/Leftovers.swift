@@ -22,7 +22,7 @@ struct Leftovers: Hashable, CustomStringConvertible {
   }
 
   /// Waits until no more is there than before; what ends may take a moment.
-  static func settle(to before: Leftovers, within limit: Int = 300) async -> Leftovers {
+  static func settle(to before: Leftovers, within limit: Int = 3000) async -> Leftovers {
     var after = now()
     for _ in 0..<limit where !after.isWithin(before) {
       // What is waited for is the system, which tells nobody.

@@ -302,7 +302,8 @@ package final class UCXLink: Link {
       }
       if let closing { return end(closing, endpoint: endpoint) }
       if isQuiet, let reason = closingWhenSent() {
-        endpoint.linger(for: Self.lingeringTime)
+        endpoint.linger(
+          for: reason.code == .incompatiblePeer ? Self.refusalTime : Self.lingeringTime)
         return end(reason, endpoint: endpoint)
       }
       guard isIdle else { continue }
@@ -350,6 +351,8 @@ package final class UCXLink: Link {
 
   /// How long UCX may take to hand on what it has said is sent, when the other side does not close by then.
   private static let lingeringTime: Duration = .milliseconds(50)
+  /// The same for a side that is refused, and expects no end: it is to read why.
+  private static let refusalTime: Duration = .seconds(1)
   /// How long closing may wait for the other side to let go.
   private static let closingTime: Duration = .milliseconds(250)
 

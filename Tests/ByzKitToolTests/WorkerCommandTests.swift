@@ -188,6 +188,7 @@ struct WorkerCommandTests {
     func options(_ text: String) throws -> BackendOptions {
       var tcp = TCPOptions(token: try Token(text.utf8))
       tcp.retry.attempts = 1
+      tcp.connectTimeout = .seconds(60)
       return BackendOptions(tcp: tcp)
     }
     let host = try Host(tool, environment: ["BYZKIT_TOKEN": "the token of this test"])
@@ -219,6 +220,7 @@ struct WorkerCommandTests {
         tls: tls ? TLSOptions(trustRootsFile: certificate("ca.pem")) : nil,
         token: token ? try Token("the token of this test".utf8) : nil)
       tcp.retry.attempts = 1
+      tcp.connectTimeout = .seconds(60)
       return BackendOptions(tcp: tcp)
     }
     for (hasTLS, hasToken) in [(true, false), (false, true)] {

@@ -82,7 +82,8 @@ struct LostConnectionTests {
         try await clerk.waitUntilCancelled()
       }
       #expect(try await clerk.next() == [4, 1])
-      #expect(server.totals.connections == 4)
+      // An attempt that fails is repeated.
+      #expect(server.totals.connections >= 4)
     }
   }
 
@@ -96,7 +97,7 @@ struct LostConnectionTests {
         return try await group.reduce(into: [[Int]]()) { $0.append($1) }
       }
       #expect(answers.map { $0[0] }.sorted() == Array(1...50))
-      #expect(server.totals.connections == 2)
+      #expect((2..<10).contains(server.totals.connections))
       await system.stop(clerk)
       await expectLost { try await clerk.next() }
     }

@@ -2,7 +2,7 @@ import ByzLaunch
 import Foundation
 import Testing
 
-@Suite("The parameter server of a launcher", .timeLimit(.minutes(2)))
+@Suite("The parameter server of a launcher", .timeLimit(.minutes(10)))
 struct MPITests {
   private static let mpirun = ["/usr/bin/mpirun", "/usr/local/bin/mpirun"].first {
     FileManager.default.isExecutableFile(atPath: $0)
@@ -53,15 +53,19 @@ struct MPITests {
           "--patience", "\(patience)",
         ])
     }
-    let early = try await process(1, patience: 4)
+    // Where the machine stands still, the time may be over before the first attempt is.
+    var early = try await process(1, patience: 4)
+    for patience in [20, 60] where !early.errors.contains("efused") {
+      early = try await process(1, patience: patience)
+    }
     #expect(
       early.status == 1 && early.errors.contains("Process 0 did not answer")
         && early.errors.contains("efused"), "\(early.errors)")
     #expect(try await process(1, patience: .max).status == 64)
-    async let present = process(2, patience: 60)
-    let end = try await process(0, patience: 12)
+    async let present = process(2, patience: 120)
+    let end = try await process(0, patience: 30)
     #expect(end.status == 1 && end.output.isEmpty)
-    #expect(end.errors.contains("within 12 seconds: process 1."), "\(end.errors)")
+    #expect(end.errors.contains("within 30 seconds: process 1."), "\(end.errors)")
     #expect(try await present.status == 1)
   }
 

@@ -77,6 +77,7 @@ struct WorkerServerTests {
   private func once(_ token: Token? = nil, _ tls: TLSOptions? = nil) -> TCPOptions {
     var options = TCPOptions(tls: tls, token: token)
     options.retry.attempts = 1
+    options.connectTimeout = .seconds(60)
     return options
   }
 

@@ -212,6 +212,11 @@ extension UCXTests {
           client.start(Inbox())
           if isKnown { server.authenticated() }
           server.start(far)
+          if isKnown {
+            // Once this has arrived, the link knows who it is.
+            client.send(Message(.ping))
+            _ = try await far.message()
+          }
           client.send(message)
           if isKnown {
             #expect(try await far.message().segments.count == 1)

@@ -5,7 +5,7 @@ import ByzTCP
 import ExampleSupport
 import Testing
 
-@Suite("distributed-mnist", .timeLimit(.minutes(2)))
+@Suite("distributed-mnist", .timeLimit(.minutes(10)))
 struct DistributedMnistTests {
   private let small = ["--rounds", "2", "--batch-size", "8", "--model", "softmax", "--json"]
 

@@ -115,8 +115,8 @@ package final class WorkerHost: CallServer {
       guard !hosting.isOver else { return true }
       hosting.household.actors.insert(number)
       // One key for each connection: the first. The lobby does not come back here.
-      if let key, hosting.household.claim == nil {
-        hosting.household.claim = try system.lobby?.expectReturn(of: peer, under: key)
+      if let key, let lobby = system.lobby, lobby.keepsClients, hosting.household.claim == nil {
+        hosting.household.claim = try lobby.expectReturn(of: peer, under: key)
       }
       return false
     }

@@ -101,7 +101,7 @@ package final class WorkerSessions: Sendable {
   ) {
     self.registry = registry
     self.options = options
-    lobby = Lobby(dial: dial)
+    lobby = Lobby(keepsClients: options.returnLimit > .zero, dial: dial)
     (arrivals, door) = AsyncStream.makeStream()
   }
 

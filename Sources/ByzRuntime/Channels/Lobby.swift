@@ -5,8 +5,18 @@ package final class Lobby: Sendable {
   private let expected = Monitor(ExpectedSiblings<ByzActorSystem>())
   let clients = Monitor(ExpectedClients())
 
-  /// - Parameter dial: the way to the server at an address that a client has given.
-  package init(dial: @escaping @Sendable (String) throws -> any LinkBackend) { self.dial = dial }
+  /// Whether anything is kept for clients whose connections break.
+  let keepsClients: Bool
+
+  /// - Parameters:
+  ///   - keepsClients: whether anything is kept for clients whose connections break.
+  ///   - dial: the way to the server at an address that a client has given.
+  package init(
+    keepsClients: Bool, dial: @escaping @Sendable (String) throws -> any LinkBackend
+  ) {
+    self.keepsClients = keepsClients
+    self.dial = dial
+  }
 
   func backend(at address: String) throws -> any LinkBackend { try dial(address) }
 

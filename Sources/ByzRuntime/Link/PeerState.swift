@@ -68,7 +68,7 @@ package struct PeerState {
   package static let grace: Duration = .milliseconds(100)
 
   /// How long a side that is refused has to take in why.
-  package static let refusalLimit: Duration = .seconds(1)
+  package static let refusalLimit: Duration = .seconds(3)
 
   /// How many bytes of answers that wait for no room a full link takes: about as much as fills it.
   package static let mostUnread = 8 << 20

@@ -70,7 +70,7 @@ private struct Client {
 
 @Suite("A client that comes again", .timeLimit(.minutes(3)))
 struct ReturningClientTests {
-  private let lobby = Lobby { _ in MemoryBackend(registry: Registry()) }
+  private let lobby = Lobby(keepsClients: true) { _ in MemoryBackend(registry: Registry()) }
 
   @Test("shows a key that only it knows, and finds its actors over and over; others find nothing")
   func keys() async throws {

@@ -133,7 +133,7 @@ struct PeerStateTests {
     #expect(state.nextTick == .seconds(1) + PeerState.refusalLimit)
     var closed = state
     for directives in [
-      state.handle(.ticked, at: .seconds(2)),
+      state.handle(.ticked, at: .seconds(4)),
       closed.handle(.linkClosed(RuntimeError(.workerLost, "It is gone.")), at: .seconds(1)),
     ] {
       let ended = directives.compactMap { if case .ended(let reason) = $0 { reason } else { nil } }
