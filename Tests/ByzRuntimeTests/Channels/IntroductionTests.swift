@@ -88,7 +88,8 @@ private struct SiblingBackend: LinkBackend {
         }
       } else {
         await serveAsWorker(
-          there, registry: registry, lobby: Lobby(keepsClients: true) { _ in host }, isSameProgram: true)
+          there, registry: registry, lobby: Lobby(keepsClients: true) { _ in host },
+          isSameProgram: true)
       }
     }
     return here
