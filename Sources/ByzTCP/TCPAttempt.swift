@@ -9,13 +9,14 @@ struct TCPAttempt: Sendable {
   let options: TCPOptions
   let context: NIOSSLContext?
 
-  /// What the attempt has opened, more than one while a host's addresses are tried side by side, so
-  /// that cancellation can end them.
-  private let opened = Monitor<[Opened]>([])
+  private let progress = Monitor(Progress())
 
-  private struct Opened: Sendable {
-    let channel: any Channel
-    let ready: EventLoopFuture<TCPLink>
+  private struct Progress: Sendable {
+    /// What the attempt has opened, more than one while a host's addresses are tried side by side, so
+    /// that cancellation can end them.
+    var opened: [(channel: any Channel, ready: EventLoopFuture<TCPLink>)] = []
+    /// Whether what is opened from now on is to be closed at once.
+    var isOver = false
   }
 
   init(address: TCPAddress, options: TCPOptions, context: NIOSSLContext?) {
@@ -40,7 +41,11 @@ struct TCPAttempt: Sendable {
   }
 
   private func closeAll() {
-    for one in opened.withLock({ $0 }) { one.channel.close(promise: nil) }
+    let opened = progress.withLock { progress in
+      progress.isOver = true
+      return progress.opened
+    }
+    for one in opened { one.channel.close(promise: nil) }
   }
 
   private func connect() async throws -> TCPLink {
@@ -58,7 +63,11 @@ struct TCPAttempt: Sendable {
               NIOSSLClientHandler(context: context, serverHostname: serverName))
           }
           let ready = try LinkHandler.install(in: channel, settings: settings)
-          opened.withLock { $0.append(Opened(channel: channel, ready: ready)) }
+          let isOver = progress.withLock { progress in
+            progress.opened.append((channel, ready))
+            return progress.isOver
+          }
+          if isOver { throw CancellationError() }
         }
       }
     for (option, value) in LinkSettings.socketOptions {
@@ -67,7 +76,7 @@ struct TCPAttempt: Sendable {
     let channel = try await bootstrap.connect(host: address.host, port: address.port).get()
     try check(channel)
     // The one of those that were tried; there is no other.
-    let connected = opened.withLock { $0.first { $0.channel === channel } }
+    let connected = progress.withLock { $0.opened.first { $0.channel === channel } }
     guard let link = try await connected?.ready.get() else { throw ChannelError.eof }
     try Task.checkCancellation()
     return link

@@ -113,9 +113,13 @@ struct TCPBackendTests {
     options.tls = Certificates.tls("client")
     options.connectTimeout = .seconds(3600)
     let backend = TCPBackend.tcp("127.0.0.1:\(silent.port)", options)
-    let opening = Task { _ = try await backend.openLink(named: "test") }
-    opening.cancel()
-    await #expect(throws: CancellationError.self) { try await opening.value }
+    // At once, and at moments while it is being opened.
+    for pause in 0..<50 {
+      let opening = Task { _ = try await backend.openLink(named: "test") }
+      for _ in 0..<pause * 20 { await Task.yield() }
+      opening.cancel()
+      await #expect(throws: CancellationError.self) { try await opening.value }
+    }
   }
 
   @Test("refuses a text that is no address, and port 0, when it is used")
