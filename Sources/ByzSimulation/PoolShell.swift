@@ -269,16 +269,16 @@ extension PoolShell {
 
   // MARK: - Replacement
 
-  private func replace(_ index: Int) {
+  private func replace(_ index: Int, afterFailure: Bool = false) {
     ends[index]?.drain()
-    guard !isStopped, let (delay, epoch) = budgets[index].next(at: world.now) else {
-      return giveUp(index)
-    }
+    guard !isStopped,
+      let (delay, epoch) = budgets[index].next(at: world.now, afterFailure: afterFailure)
+    else { return giveUp(index) }
     world.note("replace", index, Int(epoch))
     world.timeline.after(delay.microsecondsRoundedUp) { [unowned self] in
       guard !isStopped else { return giveUp(index) }
       connect(routes[index]) { [unowned self] result in
-        guard case .success(let end) = result else { return replace(index) }
+        guard case .success(let end) = result else { return replace(index, afterFailure: true) }
         ends[index] = end
         carryOut(state.handle(.workerReplaced(index, epoch: epoch)))
         watch(end, at: index, epoch: epoch)

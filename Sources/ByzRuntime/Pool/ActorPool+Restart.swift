@@ -14,7 +14,10 @@ extension ActorPool {
     let lost = dispatcher.withLock { $0.workers[index] }
     // Beside the start of the new one: how long an end takes is up to the lost one.
     async let end: Void = lost.stop()
-    while let (delay, epoch) = budgets.withLock({ $0[index].next(at: clock.now()) }) {
+    var hasFailed = false
+    while let (delay, epoch) = budgets.withLock({
+      $0[index].next(at: clock.now(), afterFailure: hasFailed)
+    }) {
       do {
         try await clock.sleep(delay)
         let worker = try await makeWorker(index, named: lost.name, epoch: epoch)
@@ -23,6 +26,7 @@ extension ActorPool {
         return await end
       } catch {
         if Task.isCancelled { break }
+        hasFailed = true
       }
     }
     giveUp(index)

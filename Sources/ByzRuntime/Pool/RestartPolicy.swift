@@ -2,7 +2,8 @@
 ///
 /// The first replacement is made at once; if the worker ended with nothing to do, when work waits for one like it. Another within the
 /// same period waits ``backOff``, and each one after that twice as long as the one before: a worker that cannot live is not started
-/// again and again as fast as it dies. An attempt that fails counts as a replacement.
+/// again and again as fast as it dies. An attempt that fails counts as a replacement, and until one succeeds none is forgotten: a host
+/// that answers nothing is given up, however long each attempt takes.
 public struct RestartPolicy: Hashable, Sendable {
   /// The most replacements of one worker within ``within``; after that it stays lost. 0 for none.
   public var maxRestarts: Int
@@ -35,8 +36,12 @@ package struct RestartBudget: Sendable {
   package init(_ policy: RestartPolicy) { self.policy = policy }
 
   /// When and as which life of the worker to start it again; nil when the policy forbids it.
-  package mutating func next(at now: Duration) -> (delay: Duration, epoch: UInt32)? {
-    starts.removeAll { $0 + policy.within <= now }
+  ///
+  /// - Parameter afterFailure: whether the attempt before has failed.
+  package mutating func next(
+    at now: Duration, afterFailure: Bool = false
+  ) -> (delay: Duration, epoch: UInt32)? {
+    if !afterFailure { starts.removeAll { $0 + policy.within <= now } }
     guard starts.count < policy.maxRestarts else { return nil }
     var delay = Duration.zero
     for count in starts.indices {

@@ -23,6 +23,12 @@ struct RestartTests {
     let later = budget.next(at: .seconds(15))
     #expect(later?.delay == .zero)
     #expect(later?.epoch == 2)
+    // Attempts that fail are not forgotten, though each takes longer than the period.
+    var slow = RestartBudget(
+      RestartPolicy(maxRestarts: 2, within: .seconds(10), backOff: .seconds(1)))
+    #expect(slow.next(at: .seconds(0)) != nil)
+    #expect(slow.next(at: .seconds(40), afterFailure: true) != nil)
+    #expect(slow.next(at: .seconds(80), afterFailure: true) == nil)
     var none = RestartBudget(.never)
     #expect(none.next(at: .zero) == nil)
   }
