@@ -18,6 +18,12 @@ distributed actor Calculator: RemoteActor {
 
   distributed func add(_ a: Double, _ b: Double) -> Double { a + b }
   distributed func title() -> String { name }
+
+  distributed func count(to last: Int, at address: MailboxAddress) async throws {
+    for number in stride(from: 1, through: last, by: 1) {
+      try await actorSystem.send(number, to: address)
+    }
+  }
 }
 
 let registry = Registry(actors: [Calculator.self])
@@ -107,5 +113,25 @@ struct ReadmeSnippets {
     var greetings: [String] = []
     for backend in backends { greetings.append(try await greet(on: backend)) }
     #expect(greetings == ["thread: 30.0", "process: 30.0"])
+  }
+
+  @Test("mail from an actor in a process arrives in order, and no more than fits waits")
+  func mail() async throws {
+    // snippet: Mail
+    let numbers = try await withActorSystem(registry) { system in
+      let inbox = try system.mailbox(named: "numbers", of: Int.self, capacity: 8)
+      let counter = try await system.spawn(Calculator.self, "counter", on: .process)
+      async let counting: Void = counter.count(to: 20, at: inbox.address)
+      var numbers: [Int] = []
+      for await letter in inbox {
+        numbers.append(letter.value)
+        if numbers.count == 20 { inbox.close() }
+      }
+      try await counting
+      return numbers
+    }
+    print(numbers.reduce(0, +))  // 210
+    // end
+    #expect(numbers == Array(1...20))
   }
 }
