@@ -109,8 +109,11 @@ public struct ParameterServer: Sendable {
     let rule = aggregator.forRound(roundsDone)
     // Where there is time for all, also for those without whom there is no quorum, so that the report says who failed.
     let wanted = policy.deadline == nil ? 0 : max(0, policy.quorum - byzantine.count)
+    let asked = members.filter { $0 < honest.count }
     var answers = try await gradients(
-      of: members.filter { $0 < honest.count }, wanted, policy.deadline, in: context)
+      of: asked,
+      until: Quorum(min(wanted, asked.count), deadline: policy.deadline, limit: policy.limit),
+      in: context)
     let view = ByzantineNode.Round(
       number: roundsDone, parameters: parameters, honest: answers.compactMap(\.vector), rule: rule,
       attackers: byzantine.count, learningRate: optimizer.learningRate.rate(at: optimizerState.step)
@@ -157,7 +160,7 @@ public struct ParameterServer: Sendable {
 
   /// What each honest node answered, in their order; only `members` are asked.
   private func gradients(
-    of members: [Int], _ wanted: Int, _ deadline: Duration?, in context: OperatorContext
+    of members: [Int], until quorum: Quorum, in context: OperatorContext
   ) async throws -> [Answer] {
     // A node that is late may still write its row after this has returned: the row outlives that, and nobody reads it.
     var rows = honest.map { _ in Tensor<Float>(uninitialized: parameters.shape) }
@@ -166,8 +169,7 @@ public struct ParameterServer: Sendable {
       operands: Operands(
         inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&rows)),
       // Each node's data stays near one worker.
-      preferring: context.pool?.workerNames ?? [],
-      until: Quorum(min(wanted, members.count), deadline: deadline))
+      preferring: context.pool?.workerNames ?? [], until: quorum)
     var answers = [Answer](repeating: .notAsked, count: honest.count)
     for (node, outcome) in zip(members, gathering.outcomes) {
       switch outcome {

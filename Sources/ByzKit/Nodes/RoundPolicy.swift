@@ -1,7 +1,9 @@
 /// How many nodes a round needs, and how long it waits for all of them.
 ///
 /// All nodes are waited for until the deadline; after it the round goes on as soon as `quorum`
-/// vectors are there. Without a deadline it waits until every node has answered or failed. A node
+/// vectors are there. Without a deadline it waits until every node has answered or failed. Beyond the
+/// limit it waits for nobody: without one, nodes that never answer can keep the others from every
+/// thread of a pool, and the round from its end. A node
 /// that failed or was late is asked again in the next round. Who took part depends on time, so
 /// ``RoundReport/record`` keeps it, and ``ParameterServer/replay(_:on:)`` repeats it bit for bit.
 public struct RoundPolicy: Hashable, Codable, Sendable {
@@ -11,11 +13,14 @@ public struct RoundPolicy: Hashable, Codable, Sendable {
   public var quorum: Int
   /// How long all nodes are waited for; nil for as long as they take.
   public var deadline: Duration?
+  /// How long any node is waited for: with fewer than `quorum` vectors then, no step is taken; nil for as long as they take.
+  public var limit: Duration?
 
   /// By default every node is waited for, and whatever does not fail is enough.
-  public init(quorum: Int = 1, deadline: Duration? = nil) {
+  public init(quorum: Int = 1, deadline: Duration? = nil, limit: Duration? = nil) {
     self.quorum = quorum
     self.deadline = deadline
+    self.limit = limit
   }
 
   func validate(n: Int) throws(ModelError) {

@@ -4,7 +4,8 @@ extension ActorPool {
   /// All are waited for until the quorum's deadline; after it, the call returns as soon as `quorum`
   /// have returned. What is still running then is cancelled, and what it returns is ignored: a
   /// subtask on a thread may run on until it asks `Task.isCancelled`, on a worker that gets nothing
-  /// else meanwhile. One that writes to shared memory must write where nobody reads unless it
+  /// else meanwhile; one in another process has ``Liveness/timeout`` to end, or its worker is given up and
+  /// replaced. One that writes to shared memory must write where nobody reads unless it
   /// returned in time.
   ///
   /// Which subtasks take part depends on time; so keep ``Gathering/participants`` where a run is to
@@ -16,9 +17,9 @@ extension ActorPool {
   ///   - options: where they may run.
   ///   - workers: names of workers or configurations: subtask i prefers number i, beginning again
   ///     after the last. None: as `options` say.
-  ///   - quorum: how many must return, and how long all are waited for.
+  ///   - quorum: how many must return, and how long all and any are waited for.
   /// - Returns: what came of each subtask, in their order.
-  /// - Throws: ``RuntimeError/Code/quorumNotReached``, at once, when too many have failed;
+  /// - Throws: ``RuntimeError/Code/quorumNotReached``, at once, when too many have failed, or when fewer have returned by the quorum's limit;
   ///   ``RuntimeError/Code/invalidConfiguration`` for a quorum that is negative or above the number
   ///   of subtasks; ``RuntimeError/Code/stopped``; `CancellationError` when the calling task is
   ///   cancelled, without waiting for subtasks that run on.
@@ -31,7 +32,7 @@ extension ActorPool {
     ).checked(for: quorum)
   }
 
-  /// The same, with fewer than a quorum where no more can return.
+  /// The same, with fewer than a quorum where no more can return in time.
   package func collect<S: Subtask>(
     _ subtasks: [S], operands: Operands, options: SubtaskOptions, preferring workers: [String] = [],
     until quorum: Quorum
@@ -56,7 +57,7 @@ extension ActorPool {
 
   private enum Arrival<Output: Sendable>: Sendable {
     case ended(Int, Result<Output, any Error>)
-    case deadlinePassed
+    case passed(GatherState.Event)
     case settled
   }
 
@@ -81,11 +82,11 @@ extension ActorPool {
     await withTaskGroup(of: Arrival<S.Output>.self) { group in
       var begun = min(subtasks.count, max(1, options.maxInFlight ?? .max))
       for index in 0..<begun { group.addTask { await one(index) } }
-      if let deadline = quorum.deadline {
+      for (time, event) in quorum.times {
         group.addTask {
           // Throws when everything is over.
-          try? await self.clock.sleep(deadline)
-          return .deadlinePassed
+          try? await self.clock.sleep(time)
+          return .passed(event)
         }
       }
       group.addTask {
@@ -110,7 +111,7 @@ extension ActorPool {
           let isCancelled = dispatcher.withLock { $0.isCancelled } || Task.isCancelled
           if isCancelled { promise.settle(.failure(CancellationError())) }
           isOver = isHopeless || isCancelled
-        case .deadlinePassed: isOver = state.handle(.deadlinePassed)
+        case .passed(let event): isOver = state.handle(event)
         case .settled: isOver = true
         }
         if case .ended = arrival, begun < subtasks.count, !isOver, !group.isCancelled {
@@ -127,12 +128,21 @@ extension ActorPool {
   }
 }
 
+extension Quorum {
+  /// When something happens by itself.
+  fileprivate var times: [(time: Duration, event: GatherState.Event)] {
+    [(deadline, .deadlinePassed), (limit, .limitPassed)].compactMap { time, event in
+      time.map { ($0, event) }
+    }
+  }
+}
+
 extension OperatorContext {
   /// Gathers on the pool, or one subtask after another in the calling task if there is none; the
-  /// rest is late when the deadline has passed and the quorum is reached.
+  /// rest is late when the deadline has passed and the quorum is reached, or the limit has.
   ///
   /// - Throws: as ``ActorPool/gather(_:operands:options:preferring:until:)``, but returns fewer than
-  ///   a quorum where no more can return.
+  ///   a quorum where no more can return in time.
   package func collect<S: Subtask>(
     _ subtasks: [S], operands: Operands, preferring workers: [String] = [], until quorum: Quorum
   ) async throws -> Gathering<S.Output> {
@@ -156,9 +166,8 @@ extension OperatorContext {
         outcomes[index] = .failed(error)
         isOver = state.handle(.failed)
       }
-      if let deadline = quorum.deadline, ContinuousClock.now - start >= deadline, !isOver {
-        isOver = state.handle(.deadlinePassed)
-      }
+      let passed = quorum.times.filter { ContinuousClock.now - start >= $0.time }
+      for (_, event) in passed where !isOver { isOver = state.handle(event) }
       if isOver { break }
     }
     return Gathering(outcomes: outcomes)

@@ -14,9 +14,10 @@ extension ActorPool {
     let lost = dispatcher.withLock { $0.workers[index] }
     // Beside the start of the new one: how long an end takes is up to the lost one.
     async let end: Void = lost.stop()
+    var wasGivenUp = (lost as? RemoteWorker)?.isGivenUp ?? false
     var hasFailed = false
     while let (delay, epoch) = budgets.withLock({
-      $0[index].next(at: clock.now(), afterFailure: hasFailed)
+      $0[index].next(at: clock.now(), wasGivenUp: wasGivenUp, afterFailure: hasFailed)
     }) {
       do {
         try await clock.sleep(delay)
@@ -26,6 +27,7 @@ extension ActorPool {
         return await end
       } catch {
         if Task.isCancelled { break }
+        wasGivenUp = false
         hasFailed = true
       }
     }

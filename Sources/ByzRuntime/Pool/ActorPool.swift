@@ -106,10 +106,7 @@ public final class ActorPool: Sendable {
     }
     for case let worker as RemoteWorker in busy {
       worker.giveUp(
-        RuntimeError(
-          .stopped,
-          "The pool was stopped or cancelled, and \(worker.name) did not end its subtask within \(limit)."
-        ))
+        "did not end its subtask within \(limit) after the pool was stopped or cancelled")
     }
   }
 

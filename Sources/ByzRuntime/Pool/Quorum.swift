@@ -4,11 +4,15 @@ public struct Quorum: Hashable, Sendable {
   public var count: Int
   /// How long all are waited for; after that, `count` are enough. Nil waits for all.
   public var deadline: Duration?
+  /// How long any are waited for; after that it is over, with fewer than `count` too. Nil for as long as they take: without it,
+  /// subtasks that never end can keep the others waiting for a worker for ever.
+  public var limit: Duration?
 
-  /// Waits for all until `deadline`, then until `count` have returned.
-  public init(_ count: Int, deadline: Duration? = nil) {
+  /// Waits for all until `deadline`, then until `count` have returned, and for nothing beyond `limit`.
+  public init(_ count: Int, deadline: Duration? = nil, limit: Duration? = nil) {
     self.count = count
     self.deadline = deadline
+    self.limit = limit
   }
 }
 
@@ -20,7 +24,7 @@ public struct Gathering<Output: Sendable>: Sendable {
     case returned(Output)
     /// It threw, or its worker was lost too often.
     case failed(any Error)
-    /// It had not ended when the quorum was reached.
+    /// It had not ended when no more was waited for.
     case late
   }
 
@@ -39,9 +43,11 @@ public struct Gathering<Output: Sendable>: Sendable {
     let arrived = participants.count
     guard arrived < quorum.count else { return self }
     let failures = outcomes.compactMap { if case .failed(let error) = $0 { error } else { nil } }
+    let late = outcomes.count - arrived - failures.count
     throw RuntimeError(
       .quorumNotReached,
-      "\(quorum.count) of \(outcomes.count) subtasks had to return, but \(failures.count) failed.",
+      "\(quorum.count) of \(outcomes.count) subtasks had to return, but \(failures.count) failed"
+        + (late == 0 ? "." : " and \(late) had not ended in time."),
       cause: failures.first)
   }
 }
@@ -62,6 +68,7 @@ package struct GatherState {
     case returned
     case failed
     case deadlinePassed
+    case limitPassed
   }
 
   private let count: Int
@@ -69,20 +76,23 @@ package struct GatherState {
   private var returned = 0
   private var failed = 0
   private var isLate = false
+  private var isOver = false
 
   package init(count: Int, quorum: Int) {
     self.count = count
     self.quorum = quorum
   }
 
-  /// Whether nothing more is waited for: all have ended, enough have returned after the deadline, or
-  /// too many have failed for enough to return.
+  /// Whether nothing more is waited for: all have ended, enough have returned after the deadline,
+  /// too many have failed for enough to return, or the limit has passed.
   package mutating func handle(_ event: Event) -> Bool {
     switch event {
     case .returned: returned += 1
     case .failed: failed += 1
     case .deadlinePassed: isLate = true
+    case .limitPassed: isOver = true
     }
-    return returned + failed == count || isLate && returned >= quorum || count - failed < quorum
+    return isOver || returned + failed == count || isLate && returned >= quorum
+      || count - failed < quorum
   }
 }

@@ -5,6 +5,7 @@ package final class RemoteWorker: Worker {
   private let system: ByzActorSystem
   /// What the other side has been sent to keep.
   private let sent = Monitor(Set<SubtaskRequest.Resident>())
+  private let givenUp = Monitor(false)
 
   package init(name: String, peer: Peer, system: ByzActorSystem) {
     self.name = name
@@ -40,13 +41,25 @@ package final class RemoteWorker: Worker {
     }
   }
 
+  /// Once its task is cancelled, the subtask has as long to end as a process may be silent: else the worker is given up, since what it
+  /// goes on with is of use to nobody.
   private func runOnce<S: Subtask>(_ subtask: S, _ operands: Operands) async throws -> S.Output {
-    do {
-      return try await ask(subtask, operands)
-    } catch let error as RuntimeError where error.code == .residentMissing {
-      // The other side has made room for other lists.
-      sent.withLock { $0 = [] }
-      return try await ask(subtask, operands)
+    let limit = system.liveness.timeout
+    let patience = Deadline(after: limit) { [weak self] in
+      // Ending a process takes a while, and the thread that keeps the time has others waiting.
+      Task.detached { self?.giveUp("did not end a subtask within \(limit) after it was cancelled") }
+    }
+    defer { patience.clear() }
+    return try await withTaskCancellationHandler {
+      do {
+        return try await ask(subtask, operands)
+      } catch let error as RuntimeError where error.code == .residentMissing {
+        // The other side has made room for other lists.
+        sent.withLock { $0 = [] }
+        return try await ask(subtask, operands)
+      }
+    } onCancel: {
+      patience.set()
     }
   }
 
@@ -93,15 +106,10 @@ package final class RemoteWorker: Worker {
     } catch let error as RuntimeError where error.code == .malformedMessage && !peer.hasEnded {
       return
     } catch let error as RuntimeError where error.code == .deadlineExceeded {
-      peer.link.close(
-        RuntimeError(
-          .workerLost,
-          "\(name) did not end an overdue subtask within \(system.liveness.timeout)."))
+      giveUp("did not end an overdue subtask within \(system.liveness.timeout)")
     } catch {
       // It is lost, ends anyway, or the pool's own task was cancelled.
-      peer.link.close(
-        RuntimeError(
-          .workerLost, "\(name) had an overdue subtask, and was waited for no longer: \(error)"))
+      giveUp("had an overdue subtask, and was waited for no longer: \(error)")
     }
     // Before that the pool would take it for one that lives.
     _ = await peer.waitUntilEnded()
@@ -111,8 +119,17 @@ package final class RemoteWorker: Worker {
     peer.whenEnded { _ in body() }
   }
 
-  /// Ends the connection, whatever is under way.
-  func giveUp(_ reason: RuntimeError) { peer.link.close(reason) }
+  /// Whether it was not lost by itself: whoever starts another in its place has no reason to hesitate.
+  var isGivenUp: Bool { givenUp.withLock { $0 } }
+
+  /// Ends the connection of a worker that goes on with what nobody waits for.
+  ///
+  /// - Parameter reason: what the worker did or did not do.
+  func giveUp(_ reason: String) {
+    // Lost before, it was lost by itself.
+    if !peer.hasEnded { givenUp.withLock { $0 = true } }
+    peer.link.close(RuntimeError(.workerLost, "\(name) \(reason)."))
+  }
 
   package func stop() async { await peer.close(within: system.liveness.timeout) }
 }

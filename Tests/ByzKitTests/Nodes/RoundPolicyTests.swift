@@ -51,6 +51,31 @@ struct RoundPolicyTests {
     #expect(!everyone.parameters.hasSameBits(as: live.parameters))
   }
 
+  @Test(
+    "a round ends at its limit, without a step, though nodes that never answer hold every thread")
+  func limited() async throws {
+    let problem = try Problem()
+    let gate = DispatchSemaphore(value: 0)
+    let policy = RoundPolicy(quorum: 5, deadline: .milliseconds(10), limit: .milliseconds(300))
+    var server = try server(problem, policy: policy) { node in
+      if node < 2 { gate.wait() }
+    }
+    let report = try await withActorPool(.threads(2)) { pool in
+      let report = try await server.round(on: pool)
+      for _ in 0..<2 { gate.signal() }
+      return report
+    }
+    guard case .tooFew(let arrived, 5) = report.step else {
+      Issue.record("\(report.step)")
+      return
+    }
+    #expect(arrived == report.participants.count && arrived < 5)
+    #expect(report.nodes[0].failure?.contains("late") == true)
+    // In the calling task the limit is looked at between two nodes.
+    var alone = try self.server(problem, policy: RoundPolicy(quorum: 5, limit: .zero))
+    #expect(try await alone.round().participants.count == 2)
+  }
+
   @Test("a late call of an earlier round does not hold up the node in the next")
   func lateCallDoesNotBlock() async throws {
     let problem = try Problem()

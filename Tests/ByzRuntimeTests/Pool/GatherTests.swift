@@ -17,6 +17,11 @@ struct GatherTests {
     #expect(over([.returned, .failed, .failed]) == [false, false, true])
   }
 
+  @Test("waits for nobody beyond the limit")
+  func limitedState() {
+    #expect(over([.returned, .deadlinePassed, .limitPassed]) == [false, false, true])
+  }
+
   /// Whether two of three are enough, after each event.
   private func over(_ events: [GatherState.Event]) -> [Bool] {
     var state = GatherState(count: 3, quorum: 2)
@@ -40,6 +45,29 @@ struct GatherTests {
       let gathering = try await call.value
       #expect(gathering.participants == [0, 2, 3])
       #expect(gathering.outcomes.map(describe) == ["0", "late", "20", "30"])
+      release.send()
+    }
+  }
+
+  @Test("ends at its limit though subtasks that go on keep the others from every worker")
+  func limit() async throws {
+    let (release, held) = (Signal(), [Signal(), Signal()])
+    let clock = ManualClock()
+    try await withActorPool([.threads(2)], clock: RuntimeClock(clock)) { pool in
+      let subtasks = Probe.make(5) { i in
+        if i < 2 {
+          held[i].send()
+          release.block()
+        }
+        return i
+      }
+      let quorum = Quorum(3, deadline: .seconds(1), limit: .seconds(9))
+      let call = Task { await runtimeError { try await pool.gather(subtasks, until: quorum) } }
+      for signal in held { await signal.wait() }
+      await clock.sleepers(2)
+      clock.advance(by: .seconds(9))
+      #expect(await call.value == .quorumNotReached)
+      #expect(pool.statistics.map(\.completed) == [0, 0])
       release.send()
     }
   }

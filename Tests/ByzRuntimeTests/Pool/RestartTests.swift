@@ -33,6 +33,21 @@ struct RestartTests {
     #expect(none.next(at: .zero) == nil)
   }
 
+  @Test(
+    "one that the pool gave up is replaced at once, and not counted, unless there are to be none")
+  func givenUp() {
+    var budget = RestartBudget(
+      RestartPolicy(maxRestarts: 1, within: .seconds(60), backOff: .seconds(1)))
+    for epoch: UInt32 in 1...3 {
+      let next = budget.next(at: .zero, wasGivenUp: true)
+      #expect(next?.delay == .zero && next?.epoch == epoch)
+    }
+    #expect(budget.next(at: .zero)?.epoch == 4)
+    #expect(budget.next(at: .zero) == nil)
+    var none = RestartBudget(.never)
+    #expect(none.next(at: .zero, wasGivenUp: true) == nil)
+  }
+
   @Test("put a worker of the same name in a lost one's place, in a new life")
   func replacement() async throws {
     let backend = MortalBackend(subtasksPerLife: 3)
