@@ -60,6 +60,13 @@ package struct QueueState<Element: Sendable>: Sendable {
     return [given, .accept(next.id)]
   }
 
+  /// Gives an element back that was taken last, before all others; also beyond the capacity, and to a queue that is closed.
+  package mutating func putBack(_ element: Element) -> [Directive] {
+    guard receivers.isEmpty else { return [.give(element, to: receivers.removeFirst())] }
+    elements.insert(element, at: 0)
+    return []
+  }
+
   /// Forgets a sender or receiver that waits.
   ///
   /// - Returns: whether it did wait; if not, it has had its directive.

@@ -48,8 +48,8 @@ public struct GraphScheduler: Sendable {
   ///   - inputs: a value for each of ``ComputationGraph/inputs``; others are ignored.
   ///   - inbox: where messages are received, if the graph waits for any. A node begins to wait when
   ///     everything else it reads is there, and does not count as running while it waits; in
-  ///     sequential mode it keeps the others waiting. A run that fails has used up what its nodes
-  ///     had received.
+  ///     sequential mode it keeps the others waiting. A run that fails has used up what nodes that began
+  ///     had received, and gives the rest back, before what has come since.
   /// - Throws: ``GraphError/missingInputs(_:)``, ``GraphError/noInbox(_:)`` and
   ///   ``GraphError/wrongType(of:expected:actual:)`` before any node runs; the first error an
   ///   operator throws, after the nodes that were running have been cancelled and have ended;
@@ -72,44 +72,53 @@ public struct GraphScheduler: Sendable {
       receivers: mode == .sequential
         ? [] : Set(steps.indices.filter { !steps[$0].received.isEmpty }))
 
-    var messages: [Int: [String: any Sendable]] = [:]
+    var waiting: [Int: Received] = [:]
     try await withThrowingTaskGroup(of: Progress.self) { group in
       var directives = state.handle(.started)
-      repeat {
-        try Task.checkCancellation()
-        for directive in directives {
-          switch directive {
-          case .release(let step): values[step] = nil
-          case .receive(let step):
-            group.addTask { .received(step, try await Self.receive(steps[step], from: inbox)) }
-          case .run(let step):
-            let node = steps[step].node
-            let received = messages.removeValue(forKey: step)
-            let others = arguments(of: steps[step], values, inputs)
-            let context = OperatorContext(
-              nodeName: node.name, pool: pool, options: node.options, chunkSize: chunkSize)
-            group.addTask {
-              var arguments = others
-              let own =
-                if let received { received } else {
-                  try await Self.receive(steps[step], from: inbox)
-                }
-              arguments.merge(own) { $1 }
-              let value = try await node.operator.run(OperatorInputs(arguments), in: context)
-              return .finished(step, value)
+      do {
+        repeat {
+          try Task.checkCancellation()
+          for directive in directives {
+            switch directive {
+            case .release(let step): values[step] = nil
+            case .receive(let step):
+              group.addTask { .received(step, try await Self.receive(steps[step], from: inbox)) }
+            case .run(let step):
+              let node = steps[step].node
+              let received = waiting.removeValue(forKey: step)
+              let others = arguments(of: steps[step], values, inputs)
+              let context = OperatorContext(
+                nodeName: node.name, pool: pool, options: node.options, chunkSize: chunkSize)
+              group.addTask {
+                var arguments = others
+                let own =
+                  if let received { received } else {
+                    try await Self.receive(steps[step], from: inbox)
+                  }
+                arguments.merge(own.values) { $1 }
+                let value = try await node.operator.run(OperatorInputs(arguments), in: context)
+                return .finished(step, value)
+              }
             }
           }
+          switch try await group.next() {
+          case .finished(let step, let value)?:
+            values[step] = value
+            directives = state.handle(.finished(step))
+          case .received(let step, let received)?:
+            waiting[step] = received
+            directives = state.handle(.received(step))
+          case nil: return
+          }
+        } while true
+      } catch {
+        group.cancelAll()
+        while let last = await group.nextResult() {
+          if case .success(.received(let step, let received)) = last { waiting[step] = received }
         }
-        switch try await group.next() {
-        case .finished(let step, let value)?:
-          values[step] = value
-          directives = state.handle(.finished(step))
-        case .received(let step, let received)?:
-          messages[step] = received
-          directives = state.handle(.received(step))
-        case nil: return
-        }
-      } while true
+        inbox?.putBack(waiting.sorted { $0.key < $1.key }.flatMap(\.value.messages))
+        throw error
+      }
     }
     return GraphOutputs(
       Dictionary(uniqueKeysWithValues: values.map { (steps[$0].node.name, $1) }))
@@ -117,21 +126,34 @@ public struct GraphScheduler: Sendable {
 
   /// What a child task of a run has done.
   private enum Progress {
-    case received(Int, [String: any Sendable])
+    case received(Int, Received)
     case finished(Int, any Sendable)
   }
 
-  /// Waits for a step's messages, one after another.
+  /// The messages that a step has taken, and what it makes of them.
+  private struct Received {
+    var values: [String: any Sendable] = [:]
+    var messages: [MessageInbox.Taken] = []
+  }
+
+  /// Waits for a step's messages, one after another; takes all or none.
   private static func receive(
     _ step: GraphStep, from inbox: MessageInbox?
-  ) async throws -> [String: any Sendable] {
-    var values: [String: any Sendable] = [:]
-    guard let inbox else { return values }
-    for (name, source) in step.received {
-      let message = try await inbox.receive(source.type, timeout: source.timeout)
-      values[name] = try source.value(of: message)
+  ) async throws -> Received {
+    var received = Received()
+    guard let inbox else { return received }
+    do {
+      for (name, source) in step.received {
+        let message = try await inbox.receive(source.type, timeout: source.timeout)
+        // One of another type than the source's is used up: no run could do anything with it, and the error tells of it.
+        received.values[name] = try source.value(of: message)
+        received.messages.append((source.type, message))
+      }
+    } catch {
+      inbox.putBack(received.messages)
+      throw error
     }
-    return values
+    return received
   }
 
   private func check(

@@ -47,6 +47,11 @@ package struct InboxState<Message: Sendable>: Sendable {
     change(type) { $0.take(by: id) }
   }
 
+  /// Gives a message back that was received, before all others.
+  package mutating func putBack(_ message: Message, _ type: String) -> [Directive] {
+    change(type) { $0.putBack(message) }
+  }
+
   /// Forgets a sender or receiver that waits.
   ///
   /// - Returns: whether it did wait; if not, it has had its directive.

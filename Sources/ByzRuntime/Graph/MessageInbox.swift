@@ -109,6 +109,17 @@ public final class MessageInbox: Sendable {
     }
   }
 
+  /// A message that was received, and its type.
+  typealias Taken = (type: String, message: any Sendable)
+
+  /// Takes back what was received last, in the order in which it was, before all others of its type; also beyond the capacity, and when
+  /// the inbox is closed.
+  func putBack(_ messages: [Taken]) {
+    change { state in
+      ((), messages.reversed().flatMap { state.inbox.putBack($0.message, $0.type) })
+    }
+  }
+
   /// Takes no more messages in; those that are there can still be received.
   public func close() {
     change { ((), $0.inbox.close()) }

@@ -147,6 +147,52 @@ struct MessageGraphTests {
     #expect(try outputs.value(of: "a") == 4)
   }
 
+  @Test(
+    "a node that waits in vain for one message gives the others back, in their order",
+    arguments: modes)
+  func givenBack(mode: GraphScheduler.Mode) async throws {
+    let clock = ManualClock()
+    let inbox = MessageInbox(capacity: 2, clock: RuntimeClock(clock))
+    let source = GraphSource.message(MessageSource("x", as: Int.self))
+    let last = GraphSource.message(MessageSource("y", as: Int.self, timeout: .seconds(2)))
+    let graph = try ComputationGraph(
+      nodes: [sum("a", ["1": source, "2": source, "3": last])], outputs: ["a"])
+    let scheduler = GraphScheduler(mode: mode)
+    for message in [1, 2] { #expect(inbox.offer(message, type: "x")) }
+    let run = Task { try await scheduler.run(graph, [:], messages: inbox) }
+    await clock.sleepers(1)
+    // Beyond the capacity once the two are back.
+    #expect(inbox.count(of: "x") == 0 && inbox.offer(30, type: "x"))
+    clock.advance(by: .seconds(2))
+    #expect(await runtimeError { try await run.value } == .deadlineExceeded)
+    #expect(inbox.count(of: "x") == 3)
+    #expect(inbox.offer(40, type: "y"))
+    #expect(try await scheduler.run(graph, [:], messages: inbox).value(of: "a") == 43)
+    #expect(try await inbox.receive("x") as? Int == 30)
+  }
+
+  @Test("a run that fails gives back what nodes that have not begun had received")
+  func failure() async throws {
+    struct Broken: Error {}
+    let inbox = MessageInbox()
+    #expect(inbox.offer(5, type: "x"))
+    // One at a time: the node has its message, and waits for its turn.
+    let broken = GraphNode(
+      "broken",
+      Step("broken") { _, _ in
+        while inbox.count(of: "x") > 0 { await Task.yield() }
+        throw Broken()
+      }, inputs: [:])
+    let graph = try ComputationGraph(
+      nodes: [broken, sum("a", ["x": .message(MessageSource("x", as: Int.self))])],
+      outputs: ["broken", "a"])
+    await #expect(throws: Broken.self) {
+      try await GraphScheduler(mode: .dataflow(maxConcurrentNodes: 1)).run(
+        graph, [:], messages: inbox)
+    }
+    #expect(inbox.count(of: "x") == 1)
+  }
+
   @Test("messages that nobody waits for stay within the inbox's bound")
   func bounded() {
     let inbox = MessageInbox(capacity: 8)
