@@ -32,7 +32,7 @@ final class Endpoint {
   /// What the other side calls itself, once it has said so.
   private(set) var peerName: UInt64?
 
-  /// - Parameter name: what it calls itself; nil for its host's number.
+  /// - Parameter name: what it calls itself; nil for a name by its host's number.
   init(_ cable: Cable, side: Int, on host: Host, named name: UInt64? = nil, in world: World) {
     self.cable = cable
     self.side = side
@@ -42,9 +42,9 @@ final class Endpoint {
     epoch = UInt32(world.pick(1...Int(UInt32.max)))
     state = PeerState(
       hello: Hello(
-        host: name ?? UInt64(host.number), name: "host", types: [:], kernels: "plain", blas: "",
+        host: name ?? UInt64(host.number) + 1, name: "host", types: [:], kernels: "plain", blas: "",
         requiresSameBits: false),
-      epoch: epoch, liveness: simulatedLiveness, openTimeout: .seconds(1), encode: Hello.encode,
+      epoch: epoch, liveness: simulatedLiveness, encode: Hello.encode,
       decode: Hello.init(parsing:))
     cable.attach(self, side: side)
   }
@@ -183,7 +183,8 @@ extension Endpoint {
 }
 
 /// What the simulated hosts agree on.
-let simulatedLiveness = Liveness(interval: .milliseconds(50), timeout: .milliseconds(400))
+let simulatedLiveness = Liveness(
+  interval: .milliseconds(50), timeout: .milliseconds(400), opening: .seconds(1))
 
 extension Duration {
   /// Whole microseconds, and no less time than this is.

@@ -42,6 +42,27 @@ struct UCXAddress: Sendable, CustomStringConvertible {
     description = "ucx://\(name)"
   }
 
+  /// Looks a name up on a thread of its own, which goes on when nobody waits any more: name servers take as long as they like.
+  ///
+  /// - Throws: ``RuntimeError/Code/transportUnavailable`` for a name without an address,
+  ///   ``RuntimeError/Code/workerStartFailed`` when it is not found in time; `CancellationError`.
+  static func lookingUp(_ name: String, within limit: Duration) async throws -> UCXAddress {
+    let promise = Promise<UCXAddress>()
+    try startUCXThread { promise.settle(Result { try UCXAddress(name) }) }
+    do {
+      return try await withDeadline(limit) {
+        try await withTaskCancellationHandler {
+          try await promise.result.get()
+        } onCancel: {
+          promise.settle(.failure(CancellationError()))
+        }
+      }
+    } catch let error as RuntimeError where error.code == .deadlineExceeded {
+      throw RuntimeError(
+        .workerStartFailed, "The address of \(name) was not found within \(limit).", cause: error)
+    }
+  }
+
   /// The address in a structure that a library filled.
   init(_ storage: sockaddr_storage) {
     let isV6 = Int32(storage.ss_family) == AF_INET6

@@ -50,13 +50,14 @@ package final class UCXLink: Link {
   ///   ``RuntimeError/Code/invalidConfiguration`` for an address that the options do not allow; `CancellationError`.
   package static func connect(to name: String, options: UCXOptions) async throws -> UCXLink {
     try UCX.load()
+    let address = try await UCXAddress.lookingUp(name, within: options.connectTimeout)
     let link = UCXLink(peerName: "ucx://\(name)", options: options, phase: .opening(nil))
     do {
       try await withTaskCancellationHandler {
         try await withCheckedThrowingContinuation { opened in
           link.state.withLock { $0.phase = .opening(opened) }
           do throws(RuntimeError) {
-            try startUCXThread { link.runOpening(name) }
+            try startUCXThread { link.runOpening(address) }
           } catch {
             link.end(error, endpoint: nil)
           }
@@ -210,10 +211,9 @@ package final class UCXLink: Link {
     }
   }
 
-  private func runOpening(_ name: String) {
+  private func runOpening(_ address: UCXAddress) {
     let endpoint: UCXEndpoint
     do throws(RuntimeError) {
-      let address = try UCXAddress(name)
       try options.check(address)
       let context = try UCXContext(transports: options.transports)
       endpoint = try UCXEndpoint(context: context, options: options)

@@ -156,6 +156,11 @@ public final class ByzActorSystem: DistributedActorSystem {
     await peer?.close()
   }
 
+  /// The least that a message's body may take on one of the connections; nil without any.
+  package var leastBodyLimit: Int? {
+    state.withLock { $0.router.everyone.map(\.link.limits.body).min() }
+  }
+
   /// Ends every connection, every mailbox and every actor that others spawned here.
   package func stop() async {
     let (peers, kept) = state.withLock { state in

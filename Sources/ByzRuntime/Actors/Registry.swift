@@ -66,15 +66,17 @@ public struct Registry: Sendable {
     return name
   }
 
+  private static func version(of type: Any.Type) -> Int {
+    (type as? any VersionedOnWire.Type)?.wireVersion ?? 1
+  }
+
   /// The names, each with its version.
   var versions: [String: Int] {
     var versions: [String: Int] = [:]
     for (name, type) in actors { versions[name] = type.wireVersion }
     for (name, type) in subtasks { versions[name] = type.wireVersion }
-    for (name, type) in values {
-      versions[name] = (type as? any VersionedOnWire.Type)?.wireVersion ?? 1
-    }
-    for name in errors.keys { versions[name] = 1 }
+    for (name, type) in values { versions[name] = Self.version(of: type) }
+    for (name, type) in errors { versions[name] = Self.version(of: type) }
     return versions
   }
 }

@@ -127,20 +127,21 @@ package final class WorkerHost: CallServer {
 
   /// Takes over what was made for a connection that broke, for one for which nothing was made.
   private func resume(_ key: UInt64, _ attempt: UInt64, for peer: Peer) async throws {
+    guard let client = peer.hello?.host else { throw SubtaskRequest.malformed }
     let done = Promise<Void>()
-    let lobby = hosting.withLock { hosting -> Lobby? in
+    let lobby = try hosting.withLock { hosting in
       guard isWorker, !hosting.isOver, hosting.resuming == nil, hosting.reserved == 0,
-        hosting.household.actors.isEmpty
-      else { return nil }
+        hosting.household.actors.isEmpty, hosting.household.claim == nil,
+        let lobby = hosting.household.system.lobby
+      else { throw SubtaskRequest.malformed }
       hosting.resuming = done
-      return hosting.household.system.lobby
+      return lobby
     }
     // The end of this connection waits for it.
     defer {
       hosting.withLock { $0.resuming = nil }
       done.settle(.success(()))
     }
-    guard let lobby, let client = peer.hello?.host else { throw SubtaskRequest.malformed }
     let household = try await lobby.admit(peer, returning: key, attempt: attempt)
     hosting.withLock { $0.household = household }
     household.system.state.withLock { $0.router.comeBack(over: peer) }

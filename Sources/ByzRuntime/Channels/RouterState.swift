@@ -128,7 +128,12 @@ extension RouterState {
   /// - Returns: those that there are, which are to end.
   package mutating func stop() -> [Connection] {
     isStopped = true
-    return connections.sorted { $0.key < $1.key }.map(\.value)
+    return everyone
+  }
+
+  /// The connections that there are.
+  var everyone: [Connection] {
+    connections.sorted { $0.key < $1.key }.map(\.value)
       + arriving.sorted { $0.key < $1.key }.flatMap(\.value)
   }
 }

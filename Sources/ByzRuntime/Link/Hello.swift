@@ -1,6 +1,6 @@
 /// What each side of a connection says first about itself.
 package struct Hello: Hashable, Codable, Sendable {
-  /// Names the process among all, for as long as it runs.
+  /// Names the process among all, for as long as it runs; never 0, the name of nobody.
   package var host: UInt64
   /// What a person would call it: host name and process number.
   package var name: String
@@ -67,6 +67,9 @@ extension Hello {
       self = try WireDecoder(segments: []).decode(Hello.self, from: value)
     } catch {
       throw RuntimeError(.malformedMessage, "The other side's hello cannot be read.", cause: error)
+    }
+    guard host != 0 else {
+      throw RuntimeError(.malformedMessage, "The other side's hello names nobody, as host 0.")
     }
   }
 }

@@ -100,6 +100,8 @@ public struct WireLimits: Hashable, Sendable {
   public var decoded = 256 << 20
   /// The most calls of one peer that are carried out at a time, and the most introductions it may wait for. By default 4,096.
   public var calls = 4096
+  /// The most bytes that those calls brought together, tensors included; one alone may bring what a message may. By default 8 GiB.
+  public var callBytes = 8 << 30
   /// The most actors that one peer may have made at a time, each with a thread, and with those that it starts itself. By default 1,024.
   public var actors = 1024
   /// The most values that one peer may have kept for its subtasks. By default 65,536.
@@ -129,10 +131,16 @@ public struct Liveness: Hashable, Sendable {
   /// How long it may be silent before it counts as lost. At least twice the interval makes sense. Time in which this side stood
   /// still, stopped or asleep, does not count.
   public var timeout: Duration
+  /// How long the other side may take to say hello, once there is a connection. It may be busy with starting, so this is longer.
+  public var opening: Duration
 
-  /// By default a question every second, and five seconds of silence.
-  public init(interval: Duration = .seconds(1), timeout: Duration = .seconds(5)) {
+  /// By default a question every second, five seconds of silence, and 30 for a hello.
+  public init(
+    interval: Duration = .seconds(1), timeout: Duration = .seconds(5),
+    opening: Duration = .seconds(30)
+  ) {
     self.interval = interval
     self.timeout = timeout
+    self.opening = opening
   }
 }

@@ -42,8 +42,7 @@ package final class Peer: Sendable {
   ///   - server: who carries out the calls of the other side; nil to refuse them.
   package init(
     link: any Link, server: (any CallServer)? = nil, hello: Hello,
-    authenticator: (any LinkAuthenticator)? = nil, liveness: Liveness = Liveness(),
-    openTimeout: Duration = .seconds(30)
+    authenticator: (any LinkAuthenticator)? = nil, liveness: Liveness = Liveness()
   ) {
     self.link = link
     self.server = server
@@ -51,8 +50,7 @@ package final class Peer: Sendable {
       Shell(
         state: PeerState(
           hello: hello, epoch: .random(in: 1 ... .max), authenticator: authenticator,
-          liveness: liveness, openTimeout: openTimeout, mostCalls: link.limits.calls,
-          encode: Hello.encode,
+          liveness: liveness, limits: link.limits, encode: Hello.encode,
           decode: Hello.init(parsing:))))
   }
 

@@ -58,6 +58,13 @@ package struct PeerState {
 
   private enum Phase { case created, authenticating, greeting, open, ended }
 
+  /// A call of the other side that is being carried out.
+  private struct Serving {
+    /// When it is to be cancelled, unless it has been.
+    var deadline: Time?
+    let byteCount: Int
+  }
+
   private struct Call {
     var deadline: Time?
     var isSent = false
@@ -77,8 +84,7 @@ package struct PeerState {
   private let helloBody: @Sendable (Hello) -> [UInt8]
   private let parseHello: @Sendable ([UInt8]) throws -> Hello
   private let liveness: Liveness
-  private let openTimeout: Duration
-  private let mostCalls: Int
+  private let limits: WireLimits
   private let epoch: UInt32
   /// What the other side wants its messages marked with; 0 before it has said so.
   package private(set) var peerEpoch: UInt32 = 0
@@ -94,7 +100,9 @@ package struct PeerState {
   private var calls: [UInt64: Call] = [:]
   /// Calls that have ended here, and that the other side still answers.
   private var overdue: Set<UInt64> = []
-  private var serving: [UInt64: Time?] = [:]
+  private var serving: [UInt64: Serving] = [:]
+  /// What the calls that are being carried out brought.
+  private var servingBytes = 0
   /// Answers that have not been handed to the link yet.
   private var answering = 0
   private var begun = SeenNumbers()
@@ -112,12 +120,10 @@ package struct PeerState {
   ///   - hello: what this side says about itself.
   ///   - epoch: marks this life of the connection; not 0, and another for each.
   ///   - authenticator: what this side proves first, if anything.
-  ///   - openTimeout: how long the other side may take to say hello.
-  ///   - mostCalls: how many calls of the other side are carried out at a time.
+  ///   - limits: which calls of the other side are carried out at a time.
   package init(
     hello: Hello, epoch: UInt32, authenticator: (any LinkAuthenticator)? = nil,
-    liveness: Liveness = Liveness(), openTimeout: Duration = .seconds(30),
-    mostCalls: Int = WireLimits().calls,
+    liveness: Liveness = Liveness(), limits: WireLimits = WireLimits(),
     encode: @escaping @Sendable (Hello) -> [UInt8],
     decode: @escaping @Sendable ([UInt8]) throws -> Hello
   ) {
@@ -125,8 +131,7 @@ package struct PeerState {
     self.epoch = epoch
     self.authenticator = authenticator
     self.liveness = liveness
-    self.openTimeout = openTimeout
-    self.mostCalls = mostCalls
+    self.limits = limits
     helloBody = encode
     parseHello = decode
   }
@@ -135,13 +140,13 @@ package struct PeerState {
   package var nextTick: Time? {
     switch phase {
     case .created, .ended: return nil
-    case .authenticating, .greeting: return refusal?.until ?? startTime + openTimeout
+    case .authenticating, .greeting: return refusal?.until ?? startTime + liveness.opening
     case .open:
       var next = min(nextPing, lastHeard + liveness.timeout)
       for call in calls.values where call.deadline != nil {
         next = min(next, call.deadline! + Self.grace)
       }
-      for case let deadline? in serving.values { next = min(next, deadline) }
+      for case let deadline? in serving.values.map(\.deadline) { next = min(next, deadline) }
       return next
     }
   }
@@ -192,7 +197,8 @@ package struct PeerState {
       calls[id] = call
       return call.isSent ? [outgoing(.cancel, call: id)] : []
     case .served(var message):
-      guard serving.removeValue(forKey: message.call) != nil else { return [] }
+      guard let served = serving.removeValue(forKey: message.call) else { return [] }
+      servingBytes -= served.byteCount
       message.epoch = peerEpoch
       answering += 1
       return [.send(message)]
@@ -319,11 +325,13 @@ extension PeerState {
       received += 1
       // Its answer would not be sent any more; that it was lost is what the other side will find.
       guard !isClosing else { return [] }
-      guard serving.count < mostCalls else {
+      if let limit = limitExceeded(by: message) {
         answering += 1
-        return [refusal(of: message.call)]
+        return [refusal(of: message.call, limit)]
       }
-      serving[message.call] = .some(message.timeLeft.map { now + $0 })
+      serving[message.call] = Serving(
+        deadline: message.timeLeft.map { now + $0 }, byteCount: message.byteCount)
+      servingBytes += message.byteCount
       return [.serve(message)]
     case .reply, .failure:
       guard calls.removeValue(forKey: message.call) != nil else {
@@ -340,11 +348,18 @@ extension PeerState {
     }
   }
 
+  /// Which limit another call would exceed, if it would.
+  private func limitExceeded(by call: Message) -> String? {
+    if serving.count >= limits.calls { return "calls" }
+    // One alone is bounded by what a message may be.
+    return serving.isEmpty || servingBytes + call.byteCount <= limits.callBytes ? nil : "callBytes"
+  }
+
   /// The answer to a call that is one too many.
-  private func refusal(of call: UInt64) -> Directive {
+  private func refusal(of call: UInt64, _ limit: String) -> Directive {
     let error = RuntimeError(
       .limitExceeded,
-      "\(mostCalls) calls are being carried out, as many as WireLimits.calls allows: wait for one to end."
+      "\(serving.count) calls with \(servingBytes) bytes are being carried out, as many as WireLimits.\(limit) allows: wait for one to end."
     )
     var answer = Message.failure(error, registry: Registry())
     (answer.epoch, answer.call) = (peerEpoch, call)
@@ -370,9 +385,9 @@ extension PeerState {
   private mutating func tick(_ now: Time) -> [Directive] {
     if let refusal { return now >= refusal.until ? end(refusal.reason) : [] }
     guard phase == .open else {
-      guard now >= startTime + openTimeout else { return [] }
+      guard now >= startTime + liveness.opening else { return [] }
       return end(
-        RuntimeError(.deadlineExceeded, "The other side did not say hello in \(openTimeout)."))
+        RuntimeError(.workerLost, "The other side did not say hello in \(liveness.opening)."))
     }
     guard now < lastHeard + liveness.timeout else {
       return end(RuntimeError(.workerLost, "There was no sign of life for \(liveness.timeout)."))
@@ -392,9 +407,9 @@ extension PeerState {
         .complete(id, .failure(RuntimeError(.deadlineExceeded, "The answer did not come in time.")))
       )
     }
-    for (id, deadline) in serving.sorted(by: { $0.key < $1.key }) {
-      guard let deadline, now >= deadline else { continue }
-      serving[id] = .some(nil)
+    for (id, call) in serving.sorted(by: { $0.key < $1.key }) {
+      guard let deadline = call.deadline, now >= deadline else { continue }
+      serving[id]?.deadline = nil
       directives.append(.cancelServing(id))
     }
     return directives + closeIfDrained()
@@ -429,7 +444,7 @@ extension PeerState {
     let abandoned = serving.keys.sorted().map(Directive.cancelServing)
     calls = [:]
     overdue = []
-    serving = [:]
+    (serving, servingBytes) = ([:], 0)
     return lost + abandoned + [.ended(reason)]
   }
 }

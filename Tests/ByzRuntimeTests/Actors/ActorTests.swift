@@ -248,7 +248,21 @@ struct TargetTests {
       "$s15ByzRuntimeTests6LedgerC5clearyyYaKFTE",
     ],
     "ByzRuntimeTests.Ledger.Page": ["$s15ByzRuntimeTests6LedgerC4PageC4readSiyYaKFTE"],
+    "ByzRuntimeTests.Box<Swift.Int>": [
+      "$s15ByzRuntimeTests3BoxC7contentxyYaKFTE", "$s15ByzRuntimeTests3BoxC8exchangeyxxYaKFTE",
+    ],
   ]
+
+  @Test("lists every actor of these tests")
+  func complete() {
+    let types = ByzActorSystem(registry: testRegistry).hello(namesBLAS: false).types.keys
+    let actors = types.filter {
+      $0.hasPrefix("ByzRuntimeTests.") && !$0.hasPrefix("ByzRuntimeTests.Box<")
+        && $0 != "ByzRuntimeTests.TooLarge"
+    }
+    #expect(actors.count == 3)
+    for name in actors { #expect(Self.targets[name] != nil, "\(name)") }
+  }
 
   @Test("a method belongs to its own actor type, and to no other")
   func belonging() {
@@ -335,7 +349,9 @@ struct TargetTests {
       let calculator = try await system.spawn(Calculator.self, "calc", on: .thread)
       let ledger = try await system.spawn(Ledger.self, 1, on: .thread)
       let page = try await system.spawn(Ledger.Page.self, 1, on: .thread)
+      let box = try await system.spawn(Box<Int>.self, 1, on: .thread)
       let numbers = [
+        "ByzRuntimeTests.Box<Swift.Int>": box.id.number,
         "ByzRuntimeTests.Calculator": calculator.id.number,
         "ByzRuntimeTests.Ledger": ledger.id.number,
         "ByzRuntimeTests.Ledger.Page": page.id.number,
@@ -356,6 +372,12 @@ struct TargetTests {
         Self.targets["ByzRuntimeTests.Ledger.Page"]![0], on: page.id.number, substitutions: [],
         arguments: [], segments: [])
       #expect(answer.kind == .reply)
+      for name in Self.targets["ByzRuntimeTests.Box<Swift.Int>"]! {
+        let answer = try await system.perform(
+          name, on: box.id.number, substitutions: ["Swift.Int"],
+          arguments: name.contains("exchange") ? [.int(2)] : [], segments: [])
+        #expect(answer.kind == .reply)
+      }
       let tooFew = try await system.perform(
         Self.targets["ByzRuntimeTests.Calculator"]![0], on: calculator.id.number,
         substitutions: [], arguments: [], segments: [])

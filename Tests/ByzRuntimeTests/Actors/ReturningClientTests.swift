@@ -140,6 +140,25 @@ struct ReturningClientTests {
     for client in [old, new, again] { await client.leave() }
   }
 
+  @Test("comes again once over a connection, whatever it asks for besides")
+  func greedy() async throws {
+    let door = Signal()
+    let old = try await Client(of: lobby, after: door)
+    let number = try await old.spawn(key: 7)
+    let new = try await Client(of: lobby)
+    let waiting = Task { await new.resume(7, attempt: 1) }
+    _ = await old.peer.waitUntilEnded()
+    // It has come, and waits for what is its own.
+    for attempt: UInt64 in [1, 2, 3] {
+      #expect(await new.resume(7, attempt: attempt)?.code == .malformedMessage)
+    }
+    door.send()
+    #expect(await waiting.value == nil)
+    #expect(await new.finds(number))
+    for client in [old, new] { await client.leave() }
+    #expect(lobby.absentClientCount == 0)
+  }
+
   @Test("keeps its connection when an attempt before it arrives late")
   func late() async throws {
     let client = try await Client(of: lobby)

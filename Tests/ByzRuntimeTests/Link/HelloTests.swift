@@ -1,6 +1,11 @@
 import ByzRuntime
 import Testing
 
+enum OldError: Error, Codable, VersionedOnWire {
+  case reason
+  static var wireVersion: Int { 2 }
+}
+
 @Suite("Hello")
 struct HelloTests {
   private static func hello(
@@ -32,6 +37,14 @@ struct HelloTests {
     try Self.hello(types: ["A": 1, "B": 2]).check(Self.hello(types: ["B": 2, "C": 1]))
   }
 
+  @Test("names the version of every kind of type, errors included")
+  func versions() {
+    let system = ByzActorSystem(registry: Registry(values: [[Int].self], errors: [OldError.self]))
+    let types = system.hello(namesBLAS: false).types
+    #expect(types["ByzRuntimeTests.OldError"] == 2)
+    #expect(types["Swift.Array<Swift.Int>"] == 1)
+  }
+
   @Test("comes back from its bytes, and is refused when they are cut off")
   func coding() throws {
     let hello = Self.hello(types: ["Module.Type": 3], requiresSameBits: true)
@@ -40,5 +53,12 @@ struct HelloTests {
     for count in bytes.indices {
       #expect(throws: RuntimeError.self) { try Hello(parsing: Array(bytes[..<count])) }
     }
+  }
+
+  @Test("names somebody: nobody can pass for one who is not there")
+  func nobody() throws {
+    var hello = Self.hello()
+    hello.host = 0
+    #expect(throws: RuntimeError.self) { try Hello(parsing: Hello.encode(hello)) }
   }
 }

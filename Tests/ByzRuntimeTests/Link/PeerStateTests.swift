@@ -11,17 +11,19 @@ struct PeerStateTests {
 
   private func made(
     _ hello: Hello = hello(1), authenticator: (any LinkAuthenticator)? = nil,
-    mostCalls: Int = 100
+    mostCalls: Int = 100, callBytes: Int = .max
   ) -> PeerState {
-    PeerState(
+    var limits = WireLimits()
+    (limits.calls, limits.callBytes) = (mostCalls, callBytes)
+    return PeerState(
       hello: hello, epoch: 7, authenticator: authenticator,
-      liveness: Liveness(interval: .seconds(1), timeout: .seconds(5)), mostCalls: mostCalls,
+      liveness: Liveness(interval: .seconds(1), timeout: .seconds(5)), limits: limits,
       encode: Hello.encode, decode: Hello.init(parsing:))
   }
 
   /// A state whose other side has said hello, with epoch 9.
-  private func opened(mostCalls: Int = 100) -> PeerState {
-    var state = made(mostCalls: mostCalls)
+  private func opened(mostCalls: Int = 100, callBytes: Int = .max) -> PeerState {
+    var state = made(mostCalls: mostCalls, callBytes: callBytes)
     _ = state.handle(.started, at: .zero)
     let hello = Message(.hello, epoch: 9, body: Hello.encode(Self.hello(2)))
     let directives = state.handle(.received(hello), at: .zero)
@@ -70,6 +72,32 @@ struct PeerStateTests {
     #expect(served(receive(&state, 4)) == [4])
   }
 
+  @Test("calls that bring more than the limit are answered with a failure, but for one alone")
+  func tooManyCallBytes() {
+    let big = Message(.call, epoch: 7, call: 1, body: Array(repeating: 0, count: 1000))
+    let rest = Message(.call, epoch: 7, call: 2, body: Array(repeating: 0, count: 100))
+    var state = opened(callBytes: big.byteCount + rest.byteCount - 1)
+    func receive(_ message: Message, as call: UInt64) -> [PeerState.Directive] {
+      var message = message
+      message.call = call
+      return state.handle(.received(message), at: .zero)
+    }
+    #expect(served(receive(big, as: 1)) == [1])
+    guard case .sendAtOnce(let answer)? = receive(rest, as: 2).first else {
+      Issue.record("It is not refused.")
+      return
+    }
+    let error = #expect(throws: RuntimeError.self) {
+      try answer.result(registry: Registry(), limits: WireLimits())
+    }
+    #expect(error?.code == .limitExceeded && error?.message.contains("callBytes") == true)
+    _ = state.handle(.served(Message(.reply, call: 1)), at: .zero)
+    #expect(served(receive(rest, as: 3)) == [3])
+    _ = state.handle(.served(Message(.reply, call: 3)), at: .zero)
+    var strict = opened(callBytes: 1)
+    #expect(served(strict.handle(.received(big), at: .zero)) == [1])
+  }
+
   @Test("answers that wait for no room end the connection when a full link has had too many")
   func unread() {
     var state = opened(mostCalls: 0)
@@ -114,7 +142,7 @@ struct PeerStateTests {
     #expect(closing(state.handle(.received(Message(.hello, epoch: 7)), at: .zero)) != nil)
     state = made()
     _ = state.handle(.started, at: .zero)
-    #expect(closing(state.handle(.ticked, at: .seconds(31)))?.code == .deadlineExceeded)
+    #expect(closing(state.handle(.ticked, at: .seconds(31)))?.code == .workerLost)
   }
 
   @Test("two versions of a type are refused, with both numbers")
