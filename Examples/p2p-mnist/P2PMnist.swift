@@ -33,7 +33,9 @@ struct P2PMnist: Program {
   @Option(help: "Who sends to whom.") var topology = "complete"
   @Option(help: "sync: rounds in step. async: each node at its own pace.") var mode = ModeName.sync
   @Option(
-    help: "async: the neighbors that a round needs. (default: the fewest that a node has - f)")
+    help:
+      "The neighbors that a round needs, in step from its deadline on. (default: sync: all but a third; async: the fewest that a node has - f)"
+  )
   var quorum: Int?
   @Option(help: "async: the most rounds by which a neighbor's model may be older. (default: 2)")
   var staleness: Int?
@@ -49,9 +51,9 @@ struct P2PMnist: Program {
     guard remoteHosts == nil || workers.backend == "thread" else {
       throw ValidationError("--backend and --remote-hosts exclude each other.")
     }
-    guard mode == .async || (quorum == nil && staleness == nil) else {
+    guard mode == .async || staleness == nil else {
       throw ValidationError(
-        "--quorum and --staleness are for --mode async: in step, a node waits for all neighbors.")
+        "--staleness is for --mode async: in step, a node uses vectors of its own round only.")
     }
   }
 
@@ -90,7 +92,7 @@ struct P2PMnist: Program {
   }
 
   private func gossipMode(_ topology: Topology) -> GossipMode {
-    guard mode == .async else { return .synchronous }
+    guard mode == .async else { return quorum.map { .synchronous(quorum: $0) } ?? .synchronous }
     let fewest = (0..<training.honest).map { topology.inNeighbors(of: $0).count }.min() ?? 0
     return .asynchronous(
       quorum: quorum ?? max(0, fewest - training.plan.tolerated), staleness: staleness ?? 2)

@@ -55,6 +55,9 @@ public distributed actor GossipHost: RemoteActor {
     self.actorSystem = actorSystem
   }
 
+  /// What a node calls its mailbox during a run.
+  static func mailboxName(ofNode number: Int, run: Int) -> String { "gossip-\(number)-\(run)" }
+
   /// Opens mailboxes for a run, and says where they are.
   distributed func open(run: Int) async throws -> Place {
     // One that was cancelled because a connection broke ends soon.
@@ -63,7 +66,8 @@ public distributed actor GossipHost: RemoteActor {
     for inbox in inboxes.values { inbox.close() }
     inboxes = [:]
     let box = try actorSystem.mailbox(
-      named: "gossip-\(node.number)-\(run)", of: GossipLetter.self, capacity: topology.nodeCount)
+      named: Self.mailboxName(ofNode: node.number, run: run), of: GossipLetter.self,
+      capacity: topology.nodeCount)
     self.notices = box
     for neighbor in topology.inNeighbors(of: node.number) {
       // Two letters: one of this round, one of the next.

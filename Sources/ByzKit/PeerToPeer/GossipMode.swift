@@ -1,7 +1,6 @@
 /// When a node has heard enough of its neighbors to end a round.
 public struct GossipMode: Hashable, Codable, Sendable {
-  /// How many neighbors' vectors a round needs; nil where it needs those of all neighbors that are
-  /// still there.
+  /// How many neighbors' vectors a round needs; nil for ``quorum(of:)``, or those of all that are still there.
   let quorum: Int?
   /// How many rounds behind its own a node takes a vector from; nil when rounds are in step.
   let staleness: Int?
@@ -12,8 +11,8 @@ public struct GossipMode: Hashable, Codable, Sendable {
   }
 
   /// Rounds in step: a node uses its neighbors' vectors of its own round, and waits for all
-  /// neighbors that are still there. At a deadline some are missing, and so it does not aggregate
-  /// in that round.
+  /// neighbors that are still there. At a deadline it goes on if no more than a third of them are missing, rounded down: as many
+  /// liars that say nothing, or as many honest nodes that are late while the liars are not, leave a majority of honest vectors.
   public static let synchronous = GossipMode(quorum: nil, staleness: nil)
 
   /// Rounds in step, and a deadline that is met by `quorum` neighbors: with those, a node goes on
@@ -34,6 +33,9 @@ public struct GossipMode: Hashable, Codable, Sendable {
   public static func asynchronous(quorum: Int, staleness: Int) -> GossipMode {
     GossipMode(quorum: quorum, staleness: staleness)
   }
+
+  /// How many of a node's neighbors are enough at a deadline.
+  func quorum(of neighbors: Int) -> Int { quorum ?? neighbors - neighbors / 3 }
 
   /// Whether rounds are in step.
   public var isInStep: Bool { staleness == nil }

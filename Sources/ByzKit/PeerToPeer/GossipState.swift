@@ -223,8 +223,8 @@ extension GossipState {
   /// Ends the round with what is there, if that is enough.
   private mutating func proceed(isComplete: Bool = false) -> [Directive] {
     let used = usable
-    // Without a quorum the round needs everyone who is still there.
-    let hasQuorum = mode.quorum.map { used.count >= $0 } ?? isComplete
+    let hasQuorum =
+      isComplete && mode.quorum == nil || used.count >= mode.quorum(of: neighbors.count)
     let record = GossipRecord(
       node: node, round: round, used: hasQuorum ? used.map(\.contribution) : [],
       hasQuorum: hasQuorum)

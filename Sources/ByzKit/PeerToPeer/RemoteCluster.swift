@@ -1,9 +1,9 @@
 public import ByzRuntime
 import ByzTensor
 
-/// Nodes in processes of their own: children, or processes on other hosts, in turn.
+/// Nodes in other processes: children, one for each, or processes on other hosts, in turn.
 ///
-/// Each node has its own scheduler and its own process, and sends its vectors to its neighbors directly: hosts connect to each other,
+/// Each node does its rounds by itself, and sends its vectors to its neighbors directly: hosts connect to each other,
 /// and the process that started the nodes hands out topology and addresses and takes no part in the learning. Only between nodes that
 /// cannot reach each other it passes the mail on; ``Cluster/lettersPassedOn`` counts that.
 public struct RemoteCluster: ClusterBackend {
@@ -16,7 +16,7 @@ public struct RemoteCluster: ClusterBackend {
     self.liveness = liveness
   }
 
-  /// Starts a process for each node and makes the nodes there. That takes as long as the slowest host does; when the calling task is
+  /// Starts a child process for each node, or connects to a host once for each that is to live there, and makes the nodes. That takes as long as the slowest host does; when the calling task is
   /// cancelled, or another node cannot be made, one that does not answer is given up after `Liveness.timeout`.
   ///
   /// - Throws: ``PeerToPeerError/notSpecified(node:)`` for a participant that was not made from a
@@ -25,6 +25,12 @@ public struct RemoteCluster: ClusterBackend {
     try plan.validate()
     guard !backends.isEmpty else {
       throw RuntimeError(.invalidConfiguration, "A cluster needs at least one host.")
+    }
+    guard plan.deadline > .zero else {
+      throw RuntimeError(
+        .invalidConfiguration,
+        "Vectors have until the deadline of a round to reach nodes in other processes: give one above 0."
+      )
     }
     for backend in backends where !(backend is any LinkBackend) {
       throw RuntimeError(
@@ -95,6 +101,7 @@ private final class RemoteNodes: Cluster {
   /// How long a node that still ends its last run is waited for.
   private let patience: Duration
   private let shape: [Int]
+  private let byzantine: Set<Int>
   let mostRounds: Int
   private let progress = Monitor(Progress())
 
@@ -110,13 +117,15 @@ private final class RemoteNodes: Cluster {
     deadline = plan.deadline
     patience = max(deadline, .seconds(5))
     shape = plan.models.first?.shape ?? []
+    byzantine = plan.byzantine
     let topology = plan.topology
     let mostNeighbors =
       nodes.indices.map {
         topology.inNeighbors(of: $0).count + topology.outNeighbors(of: $0).count
       }.max() ?? 0
     // Half: the dropped vectors that reports list take less than the other.
-    mostRounds = WireLimits().body / 2 / GossipReport.byteCount(neighbors: mostNeighbors)
+    let body = min(system.leastBodyLimit ?? .max, WireLimits().body)
+    mostRounds = body / 2 / GossipReport.byteCount(neighbors: mostNeighbors)
   }
 
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>] {
@@ -132,14 +141,16 @@ private final class RemoteNodes: Cluster {
       return progress
     }
     // Mailboxes of each run its own: nothing of the last one can come into this one.
+    // Nobody can say to be host 0.
     var addresses = nodes.map { _ in MailboxAddress(host: 0, name: "lost") }
     var lost: [Int: any Error] = [:]
     var roundsDone = 0
     let patience = patience
-    let opened = await ask(Array(nodes.indices)) { _, node in
+    let opened = await ask(Array(nodes.indices)) { number, node in
       let place = try await withDeadline(patience) { try await node.open(run: progress.runs) }
-      // In another's name it would get that one's mail.
-      guard place.address.host == node.id.host else {
+      // In another's name it would get that one's mail; and a long name would go to everyone.
+      let name = GossipHost.mailboxName(ofNode: number, run: progress.runs)
+      guard place.address == MailboxAddress(host: node.id.host, name: name) else {
         throw RuntimeError(.authenticationFailed, "The node names a mailbox that is not its own.")
       }
       return place
@@ -159,6 +170,7 @@ private final class RemoteNodes: Cluster {
     await withDiscardingTaskGroup { group in
       for number in lost.keys { group.addTask { await self.announce(number, places) } }
     }
+    let byzantine = byzantine
     let results = await ask(nodes.indices.filter { lost[$0] == nil }) { number, node in
       do {
         let reports = try await node.run(rounds: rounds, from: start, addresses: places)
@@ -167,6 +179,7 @@ private final class RemoteNodes: Cluster {
           reports.count == rounds
           && zip(reports, start...).allSatisfy {
             $0.record.node == number && $0.record.round == $1
+              && $0.isByzantine == byzantine.contains(number)
           }
         guard isPlausible else {
           throw RuntimeError(.malformedMessage, "The node reported other rounds than its own.")

@@ -58,13 +58,13 @@ struct DecentralizedNodeTests {
     #expect(sameBits(models.compactMap { $0 }, peers.models))
   }
 
-  /// Node 0 of three, whose neighbors are played by the test.
+  /// Node 0, whose neighbors are played by the test.
   private func node(
-    _ mode: GossipMode, clock: ManualClock, deadline: Duration = .seconds(5)
+    _ mode: GossipMode, of count: Int = 3, clock: ManualClock, deadline: Duration = .seconds(5)
   ) throws -> DecentralizedNode {
     let problem = try Peers()
     return try DecentralizedNode(
-      0, problem.participants(honest: 3, rule: .mean)[0], in: .complete(3),
+      0, problem.participants(honest: count, rule: .mean)[0], in: .complete(count),
       parameters: problem.models(1)[0], mode: mode, deadline: deadline, clock: clock)
   }
 
@@ -93,6 +93,20 @@ struct DecentralizedNodeTests {
       #expect(report.outcome == outcome)
       #expect(report.record.used.map(\.sender) == (quorum == 1 ? [1] : []))
     }
+  }
+
+  @Test("one neighbor of three that says nothing keeps no node in step from aggregating")
+  func silence() async throws {
+    let clock = ManualClock()
+    let network = InProcessNetwork(try .complete(4), capacity: 1)
+    let node = try node(.synchronous, of: 4, clock: clock)
+    async let reports = node.run(rounds: 1, over: network.transport(for: 0))
+    for sender in 1..<3 { try await sendUntilRead(zeros(0), from: sender, over: network) }
+    await clock.sleepers(1)
+    clock.advance(by: .seconds(5))
+    let report = try await reports[0]
+    #expect(report.outcome == .moved)
+    #expect(report.record.used.map(\.sender) == [1, 2])
   }
 
   @Test("a neighbor that reads nothing is named in the report (ByzPy's broadcast swallows that)")

@@ -161,15 +161,22 @@ struct SynchronousGossipTests {
     #expect(node.dropped == [.late])
   }
 
-  @Test("without a quorum of its own, a round that is not complete uses nothing")
-  func strictDeadline() {
-    var node = Node(.synchronous)
-    node.handle(.deadline)  // Between two rounds it means nothing.
-    node.handle(.began)
-    node.receive(10, from: 1, round: 0)
-    node.receive(20, from: 2, round: 0)
-    node.handle(.deadline)
-    #expect(node.records == [GossipRecord(node: 0, round: 0, used: [], hasQuorum: false)])
+  @Test(
+    "without a quorum of its own, a third of the neighbors may be missing at the deadline",
+    arguments: 0...7)
+  func defaultDeadline(count: Int) {
+    let least = [0, 1, 2, 2, 3, 4, 4, 5][count]
+    for heard in 0...count {
+      var node = Node(.synchronous, neighbors: Array(1..<count + 1))
+      node.handle(.deadline)  // Between two rounds it means nothing.
+      node.handle(.began)
+      for sender in 1..<heard + 1 { node.receive(Float(sender), from: sender, round: 0) }
+      node.handle(.deadline)
+      let used =
+        heard < least ? [] : (1..<heard + 1).map { GossipRecord.Contribution(sender: $0, round: 0) }
+      #expect(
+        node.records == [GossipRecord(node: 0, round: 0, used: used, hasQuorum: heard >= least)])
+    }
   }
 }
 
