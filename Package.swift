@@ -14,6 +14,7 @@ let package = Package(
     .library(name: "ByzTCP", targets: ["ByzTCP"]),
     .library(name: "ByzUCX", targets: ["ByzUCX"]),
     .library(name: "ByzLaunch", targets: ["ByzLaunch"]),
+    .library(name: "ByzTesting", targets: ["ByzTesting"]),
     .executable(name: "actor-demo", targets: ["actor-demo"]),
     .executable(name: "ps-mnist", targets: ["ps-mnist"]),
     .executable(name: "p2p-mnist", targets: ["p2p-mnist"]),
@@ -69,6 +70,12 @@ let package = Package(
       ], swiftSettings: settings),
     // UCX, loaded at run time.
     .target(name: "CByzUCX", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // Child processes of tests, which run a program of a test instead of all tests.
+    .target(
+      name: "CByzTesting", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
+      name: "ByzTesting", dependencies: ["ByzKit", "ByzRuntime", "CByzTesting"],
+      swiftSettings: settings),
     // Links over fast networks.
     .target(
       name: "ByzUCX",
@@ -173,7 +180,7 @@ let package = Package(
       name: "ByzKitTests",
       dependencies: [
         "ByzKit", "ByzRuntime", "ByzRuntimeTestSupport", "ByzTCP", "ByzTensor", "ByzTestSupport",
-        "ByzUCX", "ByzWorkerSupport",
+        "ByzTesting", "ByzUCX",
       ],
       swiftSettings: settings),
     // Counts allocations; never part of a product.
@@ -182,17 +189,10 @@ let package = Package(
     .target(
       name: "ByzRuntimeTestSupport", dependencies: ["ByzRuntime"],
       path: "Tests/ByzRuntimeTestSupport", swiftSettings: settings),
-    // Child processes of the tests run a program of a test instead of all tests.
-    .target(
-      name: "ByzWorkerHook", path: "Tests/ByzWorkerHook",
-      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
-    .target(
-      name: "ByzWorkerSupport", dependencies: ["ByzRuntime", "ByzWorkerHook"],
-      path: "Tests/ByzWorkerSupport", swiftSettings: settings),
     .testTarget(
       name: "ByzRuntimeTests",
       dependencies: [
-        "ByzRuntime", "ByzRuntimeTestSupport", "ByzTensor", "ByzWorkerSupport", "CByzSystem",
+        "ByzRuntime", "ByzRuntimeTestSupport", "ByzTensor", "ByzTesting", "CByzSystem",
       ],
       swiftSettings: settings),
     .testTarget(
@@ -210,7 +210,7 @@ let package = Package(
       name: "ByzLaunchTests",
       dependencies: [
         "ByzAuthentication", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX",
-        "ByzWorkerSupport", "mpi-ps",
+        "ByzTesting", "mpi-ps",
         .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],

@@ -1,7 +1,7 @@
 import ByzKit
 import ByzRuntime
+import ByzTesting
 import ByzUCX
-import ByzWorkerSupport
 import Distributed
 import Foundation
 import Testing

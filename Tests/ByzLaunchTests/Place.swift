@@ -2,8 +2,8 @@ import ByzKit
 import ByzLaunch
 import ByzRuntime
 import ByzTCP
+import ByzTesting
 import ByzUCX
-import ByzWorkerSupport
 
 /// Where an actor of a test may live.
 enum Place: String, CaseIterable, Sendable {
@@ -35,9 +35,4 @@ enum Place: String, CaseIterable, Sendable {
 /// The child processes of these tests, and what they and the hosts know.
 enum PlaceWorker: TestWorkerProgram {
   static let registry = Registry(actors: [Clerk.self, Postman.self], errors: [Refusal.self])
-
-  static func run() -> Never {
-    runWorkerIfRequested(registry)
-    preconditionFailure("This process was not started as a worker.")
-  }
 }

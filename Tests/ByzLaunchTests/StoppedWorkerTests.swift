@@ -1,7 +1,7 @@
 import ByzKit
 import ByzRuntime
 import ByzTCP
-import ByzWorkerSupport
+import ByzTesting
 import Distributed
 import Foundation
 import Testing

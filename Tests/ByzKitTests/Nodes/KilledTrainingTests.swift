@@ -1,7 +1,7 @@
 import ByzKit
 import ByzRuntime
 import ByzTensor
-import ByzWorkerSupport
+import ByzTesting
 import Foundation
 import Testing
 

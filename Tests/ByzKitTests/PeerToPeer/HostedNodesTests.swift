@@ -2,7 +2,7 @@ import ByzKit
 import ByzRuntime
 import ByzTCP
 import ByzTensor
-import ByzWorkerSupport
+import ByzTesting
 import Distributed
 import Foundation
 import Testing

@@ -1,6 +1,6 @@
 import ByzKit
 import ByzRuntime
-import ByzWorkerSupport
+import ByzTesting
 import Distributed
 import Testing
 

@@ -1,7 +1,7 @@
 import ByzKit
 import ByzRuntime
 import ByzTensor
-import ByzWorkerSupport
+import ByzTesting
 import Testing
 
 /// Four honest nodes and a liar, each connected to all others.
@@ -178,6 +178,14 @@ struct RemoteClusterTests {
     { try await withCluster(other, on: backend) { _ in } }
     await #expect(throws: ModelError.wrongParameterCount(expected: plan.models[0].count, actual: 2))
     { try await withCluster(other) { _ in } }
+  }
+
+  @Test("refuses a deadline within which no vector can come from another process")
+  func noTime() async throws {
+    let error = await #expect(throws: RuntimeError.self) {
+      try await withCluster(try clusterPlan(deadline: .zero), on: backend) { _ in }
+    }
+    #expect(error?.code == .invalidConfiguration)
   }
 
   @Test("refuses a participant that another process could not make")

@@ -2,8 +2,8 @@ import ByzKit
 import ByzRuntime
 import ByzTCP
 import ByzTensor
+import ByzTesting
 import ByzUCX
-import ByzWorkerSupport
 import Testing
 
 #if canImport(Glibc)
@@ -72,6 +72,61 @@ struct BackendTests {
     }
   }
 
+  @Test("Every rule gives the bits of the direct call though it loses a child process")
+  func processesLost() async throws {
+    try await checkEveryRule(losing: ProcessBackend(running: KitWorker.self))
+  }
+
+  @Test("Every rule gives the bits of the direct call though it loses a TCP connection")
+  func tcpLost() async throws {
+    try await withWorkerServer(registry: .byzKit, listener: Self.patient) { server in
+      try await checkEveryRule(losing: .tcp(server.address))
+    }
+  }
+
+  @Test(
+    "Every rule gives the bits of the direct call though it loses a UCX connection",
+    .enabled(if: UCX.isAvailable, "UCX is not installed: apt-get install libucx0 libucx-dev"))
+  func ucxLost() async throws {
+    try await withUCXWorkerServer(on: "127.0.0.1:0", registry: .byzKit) { server in
+      try await checkEveryRule(losing: .ucx(String(server.address.trimmingPrefix("ucx://"))))
+    }
+  }
+
+  /// Each rule loses a worker of the backend, right after it was sent a subtask.
+  private func checkEveryRule(losing backend: any WorkerBackend) async throws {
+    let vectors = PoolTests.vectors(Float.self, d: 2048 + 77)
+    let fuse = Monitor(false)
+    let mortals = WorkerConfiguration(
+      backend: MortalBackend(base: try #require(backend as? any LinkBackend), fuse: fuse), count: 2,
+      restarts: RestartPolicy(maxRestarts: .max, backOff: .zero))
+    try await withActorPool(mortals, .threads(1)) { (pool) async throws -> Void in
+      for tested in Self.rulesToLose {
+        let rule = tested.make(PoolTests.n, try #require(tested.f(n: PoolTests.n)), 1)
+        let expected = try rule.outputs(vectors)
+        // Both are there again, to be the first that are given work.
+        while pool.workerCount() < 3 {
+          try Task.checkCancellation()
+          _ = try await rule.outputs(vectors, on: pool, chunkSize: 512)
+        }
+        let before = pool.lostSubtaskCount
+        fuse.withLock { $0 = true }
+        let actual = try await rule.outputs(vectors, on: pool, chunkSize: 512)
+        #expect(hasSameBits(actual, expected), "\(rule)")
+        #expect(pool.lostSubtaskCount == before + 1, "\(rule)")
+      }
+    }
+  }
+
+  /// In debug, where a process takes long to start, every third.
+  private static var rulesToLose: [TestedRule] {
+    #if DEBUG
+      TestedRule.all.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
+    #else
+      TestedRule.all
+    #endif
+  }
+
   @Test("Every rule gives the bits of the direct call while a worker is killed")
   func killed() async throws {
     let vectors = PoolTests.vectors(Float.self, d: 4 * 2048)
@@ -80,12 +135,7 @@ struct BackendTests {
       3, name: name, restarts: RestartPolicy(maxRestarts: .max, backOff: .zero))
     try await withActorPool(mortals, .threads(1)) { (pool) async throws -> Void in
       var hits = 0
-      #if DEBUG
-        // A process takes long to start there: every third rule.
-        let rules = TestedRule.all.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
-      #else
-        let rules = TestedRule.all
-      #endif
+      let rules = Self.rulesToLose
       for tested in rules {
         let rule = tested.make(PoolTests.n, try #require(tested.f(n: PoolTests.n)), 1)
         let expected = try rule.outputs(vectors)
@@ -124,6 +174,7 @@ struct BackendTests {
     try await withActorPool(.testProcesses(2, name: name)) { (pool) async throws -> Void in
       let actual = try await train(on: pool)
       #expect(actual.hasSameBits(as: expected))
+      #expect(pool.statistics.allSatisfy { $0.completed > 0 })
       for victim in workers(named: name) { kill(victim, SIGKILL) }
       let again = try await train(on: pool)
       #expect(again.hasSameBits(as: expected))
@@ -149,5 +200,71 @@ struct BackendTests {
       }
     }
     return found
+  }
+}
+
+/// Workers of another backend; when the fuse is lit, the first that is asked for something loses its connection, once it has been sent.
+private struct MortalBackend: LinkBackend {
+  let base: any LinkBackend
+  let fuse: Monitor<Bool>
+
+  var name: String { base.name }
+  var capabilities: Set<Capability> { base.capabilities }
+  var authenticator: (any LinkAuthenticator)? { base.authenticator }
+  var isSameProgram: Bool { base.isSameProgram }
+
+  func openLink(named name: String) async throws -> any Link {
+    MortalLink(try await base.openLink(named: name), fuse)
+  }
+
+  private final class MortalLink: Link {
+    private let link: any Link
+    private let fuse: Monitor<Bool>
+    private let isDying = Monitor(false)
+
+    init(_ link: any Link, _ fuse: Monitor<Bool>) { (self.link, self.fuse) = (link, fuse) }
+
+    var peerName: String { link.peerName }
+    var limits: WireLimits { link.limits }
+    var isFull: Bool { link.isFull }
+
+    func send(_ message: Message) {
+      let isLast =
+        message.kind == .call
+        && fuse.withLock { isLit in
+          defer { isLit = false }
+          return isLit
+        }
+      if isLast { isDying.withLock { $0 = true } }
+      link.send(message)
+      if isLast { close(RuntimeError(.workerLost, "The test breaks the connection.")) }
+    }
+
+    func start(_ receiver: any LinkReceiver) {
+      link.start(Receiver(receiver: receiver, isDying: isDying))
+    }
+
+    /// The answer to the last call may be faster than the end of the connection.
+    private final class Receiver: LinkReceiver {
+      let receiver: any LinkReceiver
+      let isDying: Monitor<Bool>
+
+      init(receiver: any LinkReceiver, isDying: Monitor<Bool>) {
+        (self.receiver, self.isDying) = (receiver, isDying)
+      }
+
+      func receive(_ message: Message) {
+        if !isDying.withLock({ $0 }) { receiver.receive(message) }
+      }
+      func heard() { receiver.heard() }
+      func linkClosed(_ reason: RuntimeError) { receiver.linkClosed(reason) }
+    }
+
+    func copies(_ segments: [Segment]) -> Bool { link.copies(segments) }
+    func storage(toSend byteCount: Int) -> TensorStorage { link.storage(toSend: byteCount) }
+    func waitUntilWritable() async throws { try await link.waitUntilWritable() }
+    func close(_ reason: RuntimeError) { link.close(reason) }
+    func closeWhenSent(_ reason: RuntimeError) { link.closeWhenSent(reason) }
+    func authenticated() { link.authenticated() }
   }
 }

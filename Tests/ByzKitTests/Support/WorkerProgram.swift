@@ -1,15 +1,10 @@
 import ByzKit
 import ByzRuntime
-import ByzWorkerSupport
+import ByzTesting
 
 /// Child processes of these tests: workers with what the library needs.
 enum KitWorker: TestWorkerProgram {
   static let registry = Registry(actors: [Neighbor.self, NodeHost.self])
-
-  static func run() -> Never {
-    runWorkerIfRequested(registry)
-    preconditionFailure("This process was not started as a worker.")
-  }
 }
 
 extension WorkerConfiguration {

@@ -1,6 +1,6 @@
 import ByzRuntime
 import ByzTensor
-import ByzWorkerSupport
+import ByzTesting
 import CByzSystem
 import Testing
 

@@ -1,7 +1,7 @@
 // The main of a test executable is the test runner's. This stands before the function of the C library that calls main, and hands it
 // another main in a worker. Not a constructor: those run before libraries that Swift's tasks need have been set up.
 #define _GNU_SOURCE
-#include "ByzWorkerHook.h"
+#include "CByzTesting.h"
 
 #include <string.h>
 
