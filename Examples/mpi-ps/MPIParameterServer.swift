@@ -81,11 +81,13 @@ struct MPIParameterServer: ParsableCommand {
     for _ in 0..<30 { try await alone.round() }
     let workers = try WorkerConfiguration.parsing(
       addresses.joined(separator: ","), options: options)
-    try await withActorPool(workers, registry: .byzKit) { pool in
+    let statistics = try await withActorPool(workers, registry: .byzKit) { pool in
       for _ in 0..<30 { try await remote.round(on: pool) }
+      return pool.statistics
     }
-    let isSame = remote.parameters == alone.parameters
-    try printOut("\(addresses.count) workers, \(remote.roundsDone) rounds, same bits: \(isSame)")
+    let isSame = remote.parameters.hasSameBits(as: alone.parameters)
+    let busy = statistics.count { $0.completed > 0 }
+    try printOut("\(busy) workers, \(remote.roundsDone) rounds, same bits: \(isSame)")
     guard isSame else {
       throw RuntimeError(
         .incompatiblePeer,

@@ -21,7 +21,7 @@ struct ByzFaults: AsyncParsableCommand {
   @Flag(help: "Print the counts as one JSON object.")
   var json = false
 
-  /// How long one run may take, in seconds.
+  /// How long the work of one run may take.
   static let limit: Duration = .seconds(60)
 
   static func main() async {

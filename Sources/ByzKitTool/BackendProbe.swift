@@ -11,6 +11,8 @@ struct BackendProbe: Encodable {
   let problem: String?
   /// How long it took to make a worker and have it compute a median.
   let milliseconds: Double?
+  /// How many subtasks the worker completed for it.
+  let subtasks: Int
   let needs: String
 
   var text: String {
@@ -21,16 +23,16 @@ struct BackendProbe: Encodable {
   /// All backends, one after another.
   static func all() async -> [BackendProbe] {
     [
-      await probe("thread", needs: "nothing") { try await compare(on: .threads(1)) },
+      await probe("thread", needs: "nothing") { try await compute(on: .threads(1)) },
       await probe(
         "process",
         needs: "a program whose main calls runWorkerIfRequested() first, as this one does"
-      ) { try await compare(on: .processes(1)) },
+      ) { try await compute(on: .processes(1)) },
       await probe(
         "tcp",
         needs: "'byzkit worker' there; off this machine TLS, and a token or certificates of clients"
       ) {
-        try await withWorkerServer(registry: .byzKit) { try await compare(on: $0.address) }
+        try await withWorkerServer(registry: .byzKit) { try await compute(on: $0.address) }
       },
       await probe(
         "ucx",
@@ -39,36 +41,47 @@ struct BackendProbe: Encodable {
           + "and a fabric where all are trusted"
       ) {
         try await withUCXWorkerServer(on: "127.0.0.1:0", registry: .byzKit) {
-          try await compare(on: $0.address)
+          try await compute(on: $0.address)
         }
       },
     ]
   }
 
-  private static func compare(on address: String) async throws {
-    for worker in try WorkerConfiguration.parsing(address) { try await compare(on: worker) }
+  private static func compute(on address: String) async throws -> Int {
+    var subtasks = 0
+    for worker in try WorkerConfiguration.parsing(address) {
+      subtasks += try await compute(on: worker)
+    }
+    return subtasks
   }
 
-  private static func compare(on worker: WorkerConfiguration) async throws {
+  /// Has a new worker compute a median in parts, which the caller would do by itself otherwise.
+  private static func compute(on worker: WorkerConfiguration) async throws -> Int {
     let vectors: [Tensor<Float>] = (0..<5).map { .normal(shape: [4097], key: RandomKey($0)) }
-    let result = try await withActorPool(worker, registry: .byzKit) {
-      try await Median().aggregate(vectors, on: $0)
+    let (result, workers) = try await withActorPool(worker, registry: .byzKit) {
+      (try await Median().aggregate(vectors, on: $0, chunkSize: 1024), $0.statistics)
     }
-    guard try result == Median().aggregate(vectors) else {
+    guard try result.hasSameBits(as: Median().aggregate(vectors)) else {
       throw Failure("the result differs from the one computed directly")
     }
+    guard workers.allSatisfy({ $0.completed > 0 }) else {
+      throw Failure("the worker was given nothing to do")
+    }
+    return workers.reduce(0) { $0 + $1.completed }
   }
 
   private static func probe(
-    _ name: String, needs: String, _ roundTrip: () async throws -> Void
+    _ name: String, needs: String, _ roundTrip: () async throws -> Int
   ) async -> BackendProbe {
+    let start = ContinuousClock.now
     do {
-      let time = try await ContinuousClock().measure { try await roundTrip() }
+      let subtasks = try await roundTrip()
       return BackendProbe(
-        name: name, works: true, problem: nil, milliseconds: time / .milliseconds(1), needs: needs)
+        name: name, works: true, problem: nil,
+        milliseconds: (.now - start) / .milliseconds(1), subtasks: subtasks, needs: needs)
     } catch {
       return BackendProbe(
-        name: name, works: false, problem: "\(error)", milliseconds: nil, needs: needs)
+        name: name, works: false, problem: "\(error)", milliseconds: nil, subtasks: 0, needs: needs)
     }
   }
 }

@@ -39,6 +39,67 @@ struct MailPlaceTests {
     }
   }
 
+  @Test("drives a graph that waits for messages, each once and in order", arguments: Place.all)
+  func graph(_ place: Place) async throws {
+    try await place.withBackend { (backend) async throws -> Void in
+      try await withActorSystem(PlaceWorker.registry) { (system) async throws -> Void in
+        let postman = try await system.spawn(Postman.self, 0, on: backend)
+        let mailbox = try system.mailbox(named: "news", of: String.self, capacity: 2)
+        let inbox = MessageInbox(capacity: 1)
+        let (news, graph) = try Self.graphOfNews()
+        let letters = (0..<6).map(String.init)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          group.addTask { try await postman.deliver(letters, to: mailbox.address) }
+          group.addTask {
+            for await letter in mailbox { try await inbox.deliver(letter.value, type: "news") }
+          }
+          for letter in letters {
+            let outputs = try await GraphScheduler().run(graph, [:], messages: inbox)
+            #expect(try outputs.value(of: news) == letter)
+          }
+          mailbox.close()
+          try await group.waitForAll()
+        }
+      }
+    }
+  }
+
+  private static func graphOfNews() throws -> (GraphValue<String>, ComputationGraph) {
+    let builder = GraphBuilder()
+    let news = builder.message("news", as: String.self)
+    return (news, try builder.build(news))
+  }
+
+  @Test("to many goes to one at each place, and says of each whether it arrived")
+  func broadcast() async throws {
+    func spawnAll(
+      _ places: ArraySlice<Place>, _ system: ByzActorSystem, _ postmen: [Postman] = [],
+      _ body: ([Postman]) async throws -> Void
+    ) async throws {
+      guard let place = places.first else { return try await body(postmen) }
+      try await place.withBackend { (backend) async throws -> Void in
+        let postman = try await system.spawn(Postman.self, 0, on: backend)
+        try await spawnAll(places.dropFirst(), system, postmen + [postman], body)
+      }
+    }
+    try await withActorSystem(PlaceWorker.registry) { (system) async throws -> Void in
+      try await spawnAll(Place.all[...], system) { (postmen) async throws -> Void in
+        var addresses: [MailboxAddress] = []
+        for postman in postmen { addresses.append(try await postman.open("all")) }
+        let nobody = MailboxAddress(host: postmen[1].id.host, name: "nobody")
+        addresses.insert(nobody, at: 1)
+        let outcomes = await system.broadcast("news", to: addresses)
+        #expect(outcomes.count == addresses.count)
+        for (index, outcome) in outcomes.enumerated() {
+          #expect((outcome == nil) == (index != 1), "\(index): \(String(describing: outcome))")
+        }
+        for postman in postmen {
+          #expect(try await postman.received(1, from: system.host) == ["news"])
+        }
+      }
+    }
+  }
+
   @Test(
     "waits where it comes from while its mailbox is full, and none is lost or comes twice",
     arguments: Place.all, Place.all)

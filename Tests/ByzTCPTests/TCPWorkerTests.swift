@@ -115,10 +115,13 @@ struct TCPWorkerTests {
     "go on serving while strangers send garbage, calls without a proof, beginnings without an end and sizes beyond the limits"
   )
   func strangers() async throws {
-    try await withServer { address, workers in
+    var options = TCPListenerOptions()
+    // Nobody is shown out for being slow.
+    options.handshakeTimeout = .seconds(3600)
+    try await withServer(options) { address, workers in
       try await withActorPool(workers) { pool in
         // They stay connected, those that the server lets.
-        var connected: [RawSocket] = []
+        var (wrong, patient): ([RawSocket], [RawSocket]) = ([], [])
         for round in 0..<100 {
           var bytes = Frame.head(of: Message(.call, call: 1, body: [1, 2, 3]))
           switch round % 4 {
@@ -131,9 +134,12 @@ struct TCPWorkerTests {
           }
           let stranger = try RawSocket(connectingTo: address)
           stranger.send(bytes)
-          connected.append(stranger)
+          if round % 4 == 1 { patient.append(stranger) } else { wrong.append(stranger) }
           try await expectService(from: pool)
         }
+        // Whoever says something wrong is shown out; who has said half of something is waited for.
+        for stranger in wrong { #expect(await stranger.isClosedByPeer()) }
+        #expect(patient.count == 25)
       }
       // And someone new who holds the token.
       try await withActorPool(workers) { try await expectService(from: $0) }

@@ -21,7 +21,8 @@ public struct ByzantineNodeApplication: Sendable {
   ) throws {
     application = NodeApplication(name: node.name, scheduler: scheduler)
     let step = AttackStep(
-      node: node, rule: rule, attackers: attackers, learningRate: learningRate)
+      node: node, own: node.own.map { HonestGradientStep(residents: Residents([$0])) }, rule: rule,
+      attackers: attackers, learningRate: learningRate)
     try application.register(
       "attack",
       ComputationGraph(
@@ -54,10 +55,12 @@ public struct ByzantineNodeApplication: Sendable {
   }
 }
 
-/// Makes a node's attack: on the pool where it reads all honest gradients, else in the calling task,
-/// so that any backend will do.
+/// Makes a node's attack: on the pool where it reads all honest gradients or its own, which is computed there, else in the calling
+/// task, so that any backend will do.
 private struct AttackStep: Operator {
   let node: ByzantineNode
+  /// The node's data, for attacks that see its own gradient.
+  let own: HonestGradientStep?
   let rule: any Aggregator
   let attackers: Int
   let learningRate: LearningRate
@@ -73,6 +76,9 @@ private struct AttackStep: Operator {
     guard round >= 0 else {
       throw AttackError.invalidParameter(
         attack: node.attack.name, name: "round", value: "\(round)", requirement: "at least 0")
+    }
+    if let attack = node.attack as? any OwnGradientAttack, let own {
+      return try attack.craft(own: await own.gradient(inputs, in: context).gradient)
     }
     let view = try ByzantineNode.Round(
       number: round, parameters: inputs.value("parameters"), honest: inputs.value("honest"),

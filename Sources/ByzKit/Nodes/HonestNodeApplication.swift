@@ -63,7 +63,7 @@ public struct HonestGradient: Sendable {
 }
 
 /// Computes a node's gradient on a worker.
-private struct HonestGradientStep: Operator {
+struct HonestGradientStep: Operator {
   /// The node. One list for all runs, so that a worker elsewhere is sent it once.
   let residents: Residents
 
@@ -71,6 +71,12 @@ private struct HonestGradientStep: Operator {
   var inputNames: [String] { ["parameters", "round"] }
 
   func run(_ inputs: OperatorInputs, in context: OperatorContext) async throws -> any Sendable {
+    try await gradient(inputs, in: context)
+  }
+
+  func gradient(
+    _ inputs: OperatorInputs, in context: OperatorContext
+  ) async throws -> HonestGradient {
     let parameters = try inputs.value("parameters", as: Tensor<Float>.self)
     var row = [Tensor<Float>(uninitialized: parameters.shape)]
     let losses = try await context.run(

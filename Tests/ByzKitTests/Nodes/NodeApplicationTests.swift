@@ -129,11 +129,17 @@ struct NodeApplicationTests {
     let liar = try ByzantineNode(name: "liar", attack: attack, own: honest[0], key: RandomKey(1))
     func vector(on pool: ActorPool?) async throws -> Tensor<Float> {
       try await ByzantineNodeApplication(
-        liar, against: .median, learningRate: .constant(0.1), scheduler: GraphScheduler(pool: pool)
+        liar, against: .median, learningRate: .constant(0.1),
+        scheduler: GraphScheduler(pool: pool, chunkSize: 8)
       ).attack(honest: gradients, parameters: parameters, round: 2)
     }
     let alone = try await vector(on: nil)
-    let pooled = try await withActorPool(.threads(2)) { try await vector(on: $0) }
+    let pooled = try await withActorPool(.threads(2)) { (pool) async throws -> Tensor<Float> in
+      let vector = try await vector(on: pool)
+      let isPooled = pool.statistics.contains { $0.completed > 0 }
+      #expect(isPooled == (attack is any OmniscientAttack || attack is any OwnGradientAttack))
+      return vector
+    }
     #expect(alone.count == parameters.count)
     #expect(alone.hasSameBits(as: pooled))
     #expect(!alone.hasSameBits(as: gradients[0]))
