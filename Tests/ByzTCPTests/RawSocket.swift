@@ -61,6 +61,12 @@ final class RawSocket: Sendable {
     return bytes
   }
 
+  /// Whether the other side has closed the connection by now, without having said anything.
+  var isClosedNow: Bool {
+    var byte: UInt8 = 0
+    return recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT)) >= 0
+  }
+
   /// Waits until the peer closes; returns whether it did. On a thread of its own, so that other
   /// tests go on meanwhile.
   func isClosedByPeer() async -> Bool {

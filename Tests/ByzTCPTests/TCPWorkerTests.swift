@@ -94,6 +94,7 @@ struct TCPWorkerTests {
     options.maxConnectionsPerAddress = 1000
     options.maxAcceptsPerSecondPerAddress = 100_000
     var hosting = WorkerServerOptions()
+    hosting.liveness.opening = options.handshakeTimeout
     hosting.observer = { event in
       if case .ended(_, let reason) = event { ends?.withLock { $0.append(reason) } }
     }
@@ -118,6 +119,7 @@ struct TCPWorkerTests {
     var options = TCPListenerOptions()
     // Nobody is shown out for being slow.
     options.handshakeTimeout = .seconds(3600)
+    options.progressInterval = .seconds(3600)
     try await withServer(options) { address, workers in
       try await withActorPool(workers) { pool in
         // They stay connected, those that the server lets.
@@ -139,7 +141,7 @@ struct TCPWorkerTests {
         }
         // Whoever says something wrong is shown out; who has said half of something is waited for.
         for stranger in wrong { #expect(await stranger.isClosedByPeer()) }
-        #expect(patient.count == 25)
+        for stranger in patient { #expect(!stranger.isClosedNow) }
       }
       // And someone new who holds the token.
       try await withActorPool(workers) { try await expectService(from: $0) }

@@ -78,7 +78,11 @@ private struct AttackStep: Operator {
         attack: node.attack.name, name: "round", value: "\(round)", requirement: "at least 0")
     }
     if let attack = node.attack as? any OwnGradientAttack, let own {
-      return try attack.craft(own: await own.gradient(inputs, in: context).gradient)
+      do {
+        return try attack.craft(own: await own.gradient(inputs, in: context).gradient)
+      } catch ModelError.cannotBeSent {
+        // A model of the program's own, and workers in other processes.
+      }
     }
     let view = try ByzantineNode.Round(
       number: round, parameters: inputs.value("parameters"), honest: inputs.value("honest"),

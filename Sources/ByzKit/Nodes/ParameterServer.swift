@@ -128,7 +128,10 @@ public struct ParameterServer: Sendable {
       step = .tooFew(arrived: vectors.count, quorum: policy.quorum)
     } else {
       do {
-        step = try take(await rule.aggregate(vectors, in: context))
+        // Where late nodes hold every worker, the rule would wait for them.
+        let isHeld = vectors.count < members.count && context.pool?.hasIdleWorker == false
+        let free = isHeld ? OperatorContext(nodeName: context.nodeName) : context
+        step = try take(await rule.aggregate(vectors, in: free))
       } catch let error as AggregationError {
         step = .refused(error)
       }

@@ -11,7 +11,7 @@ public struct GossipMode: Hashable, Codable, Sendable {
   }
 
   /// Rounds in step: a node uses its neighbors' vectors of its own round, and waits for all
-  /// neighbors that are still there. At a deadline it goes on if no more than a third of them are missing, rounded down: as many
+  /// neighbors that are still there. At a deadline it goes on if no more than a third of those are missing, rounded down: as many
   /// liars that say nothing, or as many honest nodes that are late while the liars are not, leave a majority of honest vectors.
   public static let synchronous = GossipMode(quorum: nil, staleness: nil)
 
@@ -34,7 +34,7 @@ public struct GossipMode: Hashable, Codable, Sendable {
     GossipMode(quorum: quorum, staleness: staleness)
   }
 
-  /// How many of a node's neighbors are enough at a deadline.
+  /// How many of the neighbors that a node may hear are enough at a deadline.
   func quorum(of neighbors: Int) -> Int { quorum ?? neighbors - neighbors / 3 }
 
   /// Whether rounds are in step.

@@ -223,8 +223,11 @@ extension GossipState {
   /// Ends the round with what is there, if that is enough.
   private mutating func proceed(isComplete: Bool = false) -> [Directive] {
     let used = usable
-    let hasQuorum =
-      isComplete && mode.quorum == nil || used.count >= mode.quorum(of: neighbors.count)
+    // A neighbor that has left is missed by nobody, but counts if it was heard before.
+    let expected = neighbors.values.count {
+      !$0.hasLeft || $0.vectors.keys.contains(where: isUsable)
+    }
+    let hasQuorum = isComplete && mode.quorum == nil || used.count >= mode.quorum(of: expected)
     let record = GossipRecord(
       node: node, round: round, used: hasQuorum ? used.map(\.contribution) : [],
       hasQuorum: hasQuorum)

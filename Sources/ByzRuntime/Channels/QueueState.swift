@@ -54,16 +54,19 @@ package struct QueueState<Element: Sendable>: Sendable {
       return []
     }
     let given = Directive.give(elements.removeFirst(), to: id)
-    guard !senders.isEmpty else { return [given] }
+    // More may be there than have room, if some were put back.
+    guard !senders.isEmpty, elements.count < capacity else { return [given] }
     let next = senders.removeFirst()
     elements.append(next.element)
     return [given, .accept(next.id)]
   }
 
-  /// Gives an element back that was taken last, before all others; also beyond the capacity, and to a queue that is closed.
-  package mutating func putBack(_ element: Element) -> [Directive] {
+  /// Gives an element back that was taken, before the first that is later; also beyond the capacity, and to a queue that is closed.
+  package mutating func putBack(
+    _ element: Element, before isLater: (Element) -> Bool
+  ) -> [Directive] {
     guard receivers.isEmpty else { return [.give(element, to: receivers.removeFirst())] }
-    elements.insert(element, at: 0)
+    elements.insert(element, at: elements.firstIndex(where: isLater) ?? elements.endIndex)
     return []
   }
 

@@ -116,7 +116,7 @@ public struct GraphScheduler: Sendable {
         while let last = await group.nextResult() {
           if case .success(.received(let step, let received)) = last { waiting[step] = received }
         }
-        inbox?.putBack(waiting.sorted { $0.key < $1.key }.flatMap(\.value.messages))
+        inbox?.putBack(waiting.values.flatMap(\.messages))
         throw error
       }
     }
@@ -144,10 +144,10 @@ public struct GraphScheduler: Sendable {
     guard let inbox else { return received }
     do {
       for (name, source) in step.received {
-        let message = try await inbox.receive(source.type, timeout: source.timeout)
+        let taken = try await inbox.take(source.type, timeout: source.timeout)
         // One of another type than the source's is used up: no run could do anything with it, and the error tells of it.
-        received.values[name] = try source.value(of: message)
-        received.messages.append((source.type, message))
+        received.values[name] = try source.value(of: taken.message)
+        received.messages.append(taken)
       }
     } catch {
       inbox.putBack(received.messages)

@@ -47,9 +47,11 @@ package struct InboxState<Message: Sendable>: Sendable {
     change(type) { $0.take(by: id) }
   }
 
-  /// Gives a message back that was received, before all others.
-  package mutating func putBack(_ message: Message, _ type: String) -> [Directive] {
-    change(type) { $0.putBack(message) }
+  /// Gives a message back that was received, before the first that is later.
+  package mutating func putBack(
+    _ message: Message, _ type: String, before isLater: (Message) -> Bool
+  ) -> [Directive] {
+    change(type) { $0.putBack(message, before: isLater) }
   }
 
   /// Forgets a sender or receiver that waits.

@@ -5,13 +5,25 @@
 /// one waits, or is told that the message was not taken. It holds messages of 1,024 types at a time,
 /// those included that somebody waits for: let nobody you do not trust name types.
 public final class MessageInbox: Sendable {
+  /// A message, and which of all that came it is.
+  private struct Post: Sendable {
+    let number: Int
+    let message: any Sendable
+  }
+
   private struct State {
-    var inbox: InboxState<any Sendable>
+    var inbox: InboxState<Post>
+    var postCount = 0
     var nextID = 0
     var senders: [Int: CheckedContinuation<Void, any Error>] = [:]
-    var receivers: [Int: CheckedContinuation<any Sendable, any Error>] = [:]
+    var receivers: [Int: CheckedContinuation<Post, any Error>] = [:]
     /// Those cancelled before they began to wait.
     var cancelled: Set<Int> = []
+
+    mutating func number(_ message: any Sendable) -> Post {
+      postCount += 1
+      return Post(number: postCount, message: message)
+    }
 
     mutating func makeID() -> Int {
       nextID += 1
@@ -44,7 +56,7 @@ public final class MessageInbox: Sendable {
   ///   report as lost, or to offer again.
   public func offer(_ message: any Sendable, type: String) -> Bool {
     change { state in
-      let (isAccepted, directives) = state.inbox.offer(message, type)
+      let (isAccepted, directives) = state.inbox.offer(state.number(message), type)
       return (isAccepted, directives)
     }
   }
@@ -69,12 +81,12 @@ public final class MessageInbox: Sendable {
             continuation.resume(
               throwing: RuntimeError(
                 .limitExceeded,
-                "The inbox holds, or is asked for, messages of \(InboxState<any Sendable>.maxTypes) other types: receive some first, or use fewer types."
+                "The inbox holds, or is asked for, messages of \(InboxState<Post>.maxTypes) other types: receive some first, or use fewer types."
               ))
             return ((), [])
           }
           state.senders[id] = continuation
-          return ((), state.inbox.send(message, type, from: id))
+          return ((), state.inbox.send(state.number(message), type, from: id))
         }
       }
     } onCancel: {
@@ -89,9 +101,21 @@ public final class MessageInbox: Sendable {
   /// - Throws: ``RuntimeError/Code/deadlineExceeded`` when there is none within `timeout`;
   ///   `CancellationError`; ``RuntimeError/Code/stopped`` when the inbox is closed and has none.
   public func receive(_ type: String, timeout: Duration? = nil) async throws -> any Sendable {
-    guard let timeout else { return try await receive(type) }
-    return try await withThrowingTaskGroup(of: (any Sendable)?.self) { group in
-      group.addTask { try await self.receive(type) }
+    try await take(type, timeout: timeout).message
+  }
+
+  /// A message that was received.
+  struct Taken: Sendable {
+    let type: String
+    let message: any Sendable
+    fileprivate let number: Int
+  }
+
+  /// As ``receive(_:timeout:)``, of what may be put back.
+  func take(_ type: String, timeout: Duration?) async throws -> Taken {
+    guard let timeout else { return try await take(type) }
+    return try await withThrowingTaskGroup(of: Taken?.self) { group in
+      group.addTask { try await self.take(type) }
       group.addTask {
         try? await self.clock.sleep(timeout)
         return nil
@@ -109,14 +133,16 @@ public final class MessageInbox: Sendable {
     }
   }
 
-  /// A message that was received, and its type.
-  typealias Taken = (type: String, message: any Sendable)
-
-  /// Takes back what was received last, in the order in which it was, before all others of its type; also beyond the capacity, and when
-  /// the inbox is closed.
+  /// Takes back what was received, to the place that it had among those of its type; also beyond the capacity, and when the inbox is
+  /// closed. If somebody waits, the first that came is received again.
   func putBack(_ messages: [Taken]) {
     change { state in
-      ((), messages.reversed().flatMap { state.inbox.putBack($0.message, $0.type) })
+      let directives = messages.sorted { $0.number < $1.number }.flatMap { taken in
+        state.inbox.putBack(Post(number: taken.number, message: taken.message), taken.type) {
+          $0.number > taken.number
+        }
+      }
+      return ((), directives)
     }
   }
 
@@ -125,11 +151,12 @@ public final class MessageInbox: Sendable {
     change { ((), $0.inbox.close()) }
   }
 
-  private func receive(_ type: String) async throws -> any Sendable {
+  private func take(_ type: String) async throws -> Taken {
     let id = state.withLock { $0.makeID() }
     defer { forget(id) }
-    return try await withTaskCancellationHandler {
-      return try await withCheckedThrowingContinuation { continuation in
+    let post = try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation {
+        (continuation: CheckedContinuation<Post, any Error>) in
         change { state in
           guard !state.cancelled.contains(id) else {
             continuation.resume(throwing: CancellationError())
@@ -142,6 +169,7 @@ public final class MessageInbox: Sendable {
     } onCancel: {
       cancel(id, type)
     }
+    return Taken(type: type, message: post.message, number: post.number)
   }
 
   private func cancel(_ id: Int, _ type: String) {
@@ -150,7 +178,7 @@ public final class MessageInbox: Sendable {
         state.cancelled.insert(id)
         return (
           CheckedContinuation<Void, any Error>?.none,
-          CheckedContinuation<any Sendable, any Error>?.none
+          CheckedContinuation<Post, any Error>?.none
         )
       }
       return (state.senders.removeValue(forKey: id), state.receivers.removeValue(forKey: id))
@@ -165,15 +193,15 @@ public final class MessageInbox: Sendable {
 
   /// Changes the state under the lock, and then does what it decided.
   private func change<R>(
-    _ body: (inout State) -> (R, [InboxState<any Sendable>.Directive])
+    _ body: (inout State) -> (R, [InboxState<Post>.Directive])
   ) -> R {
     let (result, wakes) = state.withLock { state in
       let (result, directives) = body(&state)
       let wakes = directives.map { directive -> () -> Void in
         switch directive {
-        case .give(let message, let id):
+        case .give(let post, let id):
           let receiver = state.receivers.removeValue(forKey: id)
-          return { receiver?.resume(returning: message) }
+          return { receiver?.resume(returning: post) }
         case .accept(let id):
           let sender = state.senders.removeValue(forKey: id)
           return { sender?.resume() }

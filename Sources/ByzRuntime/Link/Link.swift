@@ -11,6 +11,9 @@ package protocol Link: AnyObject, Sendable {
   /// What the other side may send and take; what it has proved so far does not matter.
   var limits: WireLimits { get }
 
+  /// Whether the process at the other end goes with the link.
+  var endsOther: Bool { get }
+
   /// Begins to deliver. Called once, before anything is sent.
   func start(_ receiver: any LinkReceiver)
 
@@ -47,6 +50,9 @@ package protocol Link: AnyObject, Sendable {
 extension Link {
   /// The defaults.
   package var limits: WireLimits { WireLimits() }
+
+  /// No.
+  package var endsOther: Bool { false }
 
   /// No.
   package func copies(_ segments: [Segment]) -> Bool { false }
@@ -124,7 +130,8 @@ public struct WireLimits: Hashable, Sendable {
 
 /// When a silent process counts as lost.
 ///
-/// Liveness is the process's heartbeat, which a long computation does not delay; how long work may take is the deadline of a call.
+/// Liveness is the process's heartbeat, which a long computation does not delay; how long work may take is the deadline of a call. A child that
+/// goes on for ``timeout`` with a subtask that was cancelled is ended, though.
 public struct Liveness: Hashable, Sendable {
   /// How often the other side is asked for a sign of life.
   public var interval: Duration

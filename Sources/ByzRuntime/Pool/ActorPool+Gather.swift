@@ -4,7 +4,7 @@ extension ActorPool {
   /// All are waited for until the quorum's deadline; after it, the call returns as soon as `quorum`
   /// have returned. What is still running then is cancelled, and what it returns is ignored: a
   /// subtask on a thread may run on until it asks `Task.isCancelled`, on a worker that gets nothing
-  /// else meanwhile; one in another process has ``Liveness/timeout`` to end, or its worker is given up and
+  /// else meanwhile, and so may one on a host; a child process has ``Liveness/timeout`` to end it, or is ended and
   /// replaced. One that writes to shared memory must write where nobody reads unless it
   /// returned in time.
   ///
@@ -84,9 +84,14 @@ extension ActorPool {
       for index in 0..<begun { group.addTask { await one(index) } }
       for (time, event) in quorum.times {
         group.addTask {
-          // Throws when everything is over.
-          try? await self.clock.sleep(time)
-          return .passed(event)
+          do {
+            try await self.clock.sleep(time)
+            return .passed(event)
+          } catch {
+            // All is over, and this settles nothing; or the pool's own task is cancelled.
+            promise.settle(.failure(CancellationError()))
+            return .settled
+          }
         }
       }
       group.addTask {

@@ -3,7 +3,7 @@ extension ActorPool {
   ///
   /// - Returns: what each returned, in the order of `subtasks`.
   /// - Throws: the first error a subtask threw, after the others have been cancelled and have
-  ///   ended; `CancellationError` when the calling task or the pool's is cancelled;
+  ///   ended, or their child process has; `CancellationError` when the calling task or the pool's is cancelled;
   ///   ``RuntimeError/Code/noCapableWorker``, at once, when no worker has the capability;
   ///   ``RuntimeError/Code/workerLost`` when a subtask has used up its attempts;
   ///   ``RuntimeError/Code/deadlineExceeded`` when one took longer than ``SubtaskOptions/timeout``;

@@ -62,6 +62,11 @@ public final class ActorPool: Sendable {
     dispatcher.withLock { $0.workers.contains { $0.executor == nil } }
   }
 
+  /// Whether a worker has nothing to do.
+  package var hasIdleWorker: Bool {
+    dispatcher.withLock { $0.state.workers.contains { $0.status == .idle } }
+  }
+
   /// The workers' names, in the order of the configurations.
   package var workerNames: [String] { dispatcher.withLock { $0.state.workers.map(\.name) } }
 

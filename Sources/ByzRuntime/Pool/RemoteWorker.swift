@@ -41,25 +41,13 @@ package final class RemoteWorker: Worker {
     }
   }
 
-  /// Once its task is cancelled, the subtask has as long to end as a process may be silent: else the worker is given up, since what it
-  /// goes on with is of use to nobody.
   private func runOnce<S: Subtask>(_ subtask: S, _ operands: Operands) async throws -> S.Output {
-    let limit = system.liveness.timeout
-    let patience = Deadline(after: limit) { [weak self] in
-      // Ending a process takes a while, and the thread that keeps the time has others waiting.
-      Task.detached { self?.giveUp("did not end a subtask within \(limit) after it was cancelled") }
-    }
-    defer { patience.clear() }
-    return try await withTaskCancellationHandler {
-      do {
-        return try await ask(subtask, operands)
-      } catch let error as RuntimeError where error.code == .residentMissing {
-        // The other side has made room for other lists.
-        sent.withLock { $0 = [] }
-        return try await ask(subtask, operands)
-      }
-    } onCancel: {
-      patience.set()
+    do {
+      return try await ask(subtask, operands)
+    } catch let error as RuntimeError where error.code == .residentMissing {
+      // The other side has made room for other lists.
+      sent.withLock { $0 = [] }
+      return try await ask(subtask, operands)
     }
   }
 
@@ -69,9 +57,37 @@ package final class RemoteWorker: Worker {
     let (value, segments) = try SubtaskRequest.encode(subtask, operands)
     // By another thread than the caller's, who may have other workers to begin with.
     if peer.link.copies(segments) { await Task.yield() }
-    let message = try await system.exchange(peer, .subtask(value), segments: segments)
+    let message = try await givingUpWhenCancelled {
+      try await system.exchange(peer, .subtask(value), segments: segments)
+    }
     let answer = try SubtaskLoss.telling { try system.answer(message, of: peer) }
     return try SubtaskRequest.finish(subtask, operands, answer: answer, system: system)
+  }
+
+  /// Once its task is cancelled, a subtask in a child has as long to end as the process may be silent: else the process is ended, since
+  /// what it goes on with is of use to nobody. On a host it would go on all the same, and holds its worker until it ends.
+  private func givingUpWhenCancelled<Answer>(
+    _ body: () async throws -> Answer
+  ) async throws -> Answer {
+    guard peer.link.endsOther else { return try await body() }
+    let limit = system.liveness.timeout
+    let isOver = Monitor(false)
+    let patience = Deadline(after: limit) { [weak self] in
+      // Ending a process takes a while, and the thread that keeps the time has others waiting.
+      Task.detached {
+        guard !isOver.withLock({ $0 }) else { return }
+        self?.giveUp("did not end a subtask within \(limit) after it was cancelled")
+      }
+    }
+    defer {
+      isOver.withLock { $0 = true }
+      patience.clear()
+    }
+    return try await withTaskCancellationHandler {
+      try await body()
+    } onCancel: {
+      patience.set()
+    }
   }
 
   private func keep(_ index: Int, of residents: Residents) async throws {
@@ -119,15 +135,16 @@ package final class RemoteWorker: Worker {
     peer.whenEnded { _ in body() }
   }
 
-  /// Whether it was not lost by itself: whoever starts another in its place has no reason to hesitate.
+  /// Whether its process was ended because of what it went on with, and was not lost by itself: whoever starts another in its place has
+  /// no reason to hesitate.
   var isGivenUp: Bool { givenUp.withLock { $0 } }
 
   /// Ends the connection of a worker that goes on with what nobody waits for.
   ///
   /// - Parameter reason: what the worker did or did not do.
   func giveUp(_ reason: String) {
-    // Lost before, it was lost by itself.
-    if !peer.hasEnded { givenUp.withLock { $0 = true } }
+    // Lost before, it was lost by itself; and on a host each would leave one more thread behind.
+    if peer.link.endsOther, !peer.hasEnded { givenUp.withLock { $0 = true } }
     peer.link.close(RuntimeError(.workerLost, "\(name) \(reason)."))
   }
 

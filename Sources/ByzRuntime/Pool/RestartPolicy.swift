@@ -3,7 +3,7 @@
 /// The first replacement is made at once; if the worker ended with nothing to do, when work waits for one like it. Another within the
 /// same period waits ``backOff``, and each one after that twice as long as the one before: a worker that cannot live is not started
 /// again and again as fast as it dies. An attempt that fails counts as a replacement, and until one succeeds none is forgotten: a host
-/// that answers nothing is given up, however long each attempt takes. A worker that the pool itself gave up, because it went on with a
+/// that answers nothing is given up, however long each attempt takes. A child that the pool itself ended, because it went on with a
 /// subtask that was cancelled or overdue, is replaced at once, and its first replacement is not counted.
 public struct RestartPolicy: Hashable, Sendable {
   /// The most replacements of one worker within ``within``; after that it stays lost. 0 for none.
@@ -39,16 +39,16 @@ package struct RestartBudget: Sendable {
   /// When and as which life of the worker to start it again; nil when the policy forbids it.
   ///
   /// - Parameters:
-  ///   - wasGivenUp: whether the pool gave the worker up, and has not tried to replace it.
+  ///   - wasGivenUp: whether the pool ended the worker, and has not tried to replace it.
   ///   - afterFailure: whether the attempt before has failed.
   package mutating func next(
     at now: Duration, wasGivenUp: Bool = false, afterFailure: Bool = false
   ) -> (delay: Duration, epoch: UInt32)? {
+    if !afterFailure { starts.removeAll { $0 + policy.within <= now } }
     if wasGivenUp, policy.maxRestarts > 0 {
       attempts += 1
       return (.zero, attempts)
     }
-    if !afterFailure { starts.removeAll { $0 + policy.within <= now } }
     guard starts.count < policy.maxRestarts else { return nil }
     var delay = Duration.zero
     for count in starts.indices {

@@ -20,7 +20,8 @@ public struct SubtaskOptions: Hashable, Sendable {
   ///
   /// A worker in another process gets nothing else meanwhile either, and one that does not end the subtask within
   /// ``Liveness/timeout`` is given up as lost: a child process is killed, and another takes its place. There, a caller that is
-  /// cancelled waits for the subtask until its time is over, and for ``Liveness/timeout`` at most, whether it has a time or not.
+  /// cancelled waits for the subtask until its time is over; for one in a child process, with a time or without, for ``Liveness/timeout``
+  /// at most, and the child is ended then.
   public var timeout: Duration?
 
   /// By default anywhere, as many at once as there are workers, three attempts, and no time limit.

@@ -151,6 +151,9 @@ package final class ProcessLink: Link {
     if isFree { write(Outbox(), sent: 0, isBlocked: false) }
   }
 
+  /// A child does, and who else may be there does not.
+  package var endsOther: Bool { child != nil }
+
   package var isFull: Bool { state.withLock { $0.queuedByteCount >= Self.highWaterMark } }
 
   package func waitUntilWritable() async throws {

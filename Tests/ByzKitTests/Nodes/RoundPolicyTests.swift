@@ -71,6 +71,19 @@ struct RoundPolicyTests {
     }
     #expect(arrived == report.participants.count && arrived < 5)
     #expect(report.nodes[0].failure?.contains("late") == true)
+
+    // With the quorum that is left, the rule does not wait for a thread either.
+    let end = DispatchSemaphore(value: 0)
+    let enough = RoundPolicy(quorum: 4, deadline: .milliseconds(10), limit: .seconds(60))
+    var other = try self.server(problem, policy: enough) { node in
+      if node > 2 { end.wait() }
+    }
+    let taken = try await withActorPool(.threads(2)) { pool in
+      let report = try await other.round(on: pool, chunkSize: 8)
+      for _ in 0..<2 { end.signal() }
+      return report
+    }
+    #expect(taken.step == .taken && taken.participants == [0, 1, 2, 5])
     // In the calling task the limit is looked at between two nodes.
     var alone = try self.server(problem, policy: RoundPolicy(quorum: 5, limit: .zero))
     #expect(try await alone.round().participants.count == 2)

@@ -171,6 +171,40 @@ struct MessageGraphTests {
     #expect(try await inbox.receive("x") as? Int == 30)
   }
 
+  @Test("messages come back to their places, whoever had them, and first to who waits")
+  func places() async throws {
+    let clock = ManualClock()
+    let inbox = MessageInbox(capacity: 2, clock: RuntimeClock(clock))
+    let x = GraphSource.message(MessageSource("x", as: Int.self))
+    func run(until limit: Duration) throws -> Task<GraphOutputs, any Error> {
+      let y = GraphSource.message(MessageSource("y", as: Int.self, timeout: limit))
+      let graph = try ComputationGraph(
+        nodes: [sum("a", ["1": x, "2": x, "3": y])], outputs: ["a"])
+      return Task { try await GraphScheduler().run(graph, [:], messages: inbox) }
+    }
+    // The second has 3 and 4, the first 1 and 2; 5 and 6 stay.
+    for message in [1, 2] { #expect(inbox.offer(message, type: "x")) }
+    let first = try run(until: .seconds(1))
+    await clock.sleepers(1)
+    for message in [3, 4] { #expect(inbox.offer(message, type: "x")) }
+    let second = try run(until: .seconds(2))
+    await clock.sleepers(2)
+    for message in [5, 6] { #expect(inbox.offer(message, type: "x")) }
+    clock.advance(by: .seconds(1))
+    #expect(await runtimeError { try await first.value } == .deadlineExceeded)
+    clock.advance(by: .seconds(1))
+    #expect(await runtimeError { try await second.value } == .deadlineExceeded)
+    // More than the capacity are there: nobody is let in before there is room.
+    let sender = Task { try await inbox.deliver(7, type: "x") }
+    while inbox.waitingCount == 0 { await Task.yield() }
+    for message in 1...4 {
+      #expect(try await inbox.receive("x") as? Int == message)
+      #expect(inbox.waitingCount == 1)
+    }
+    for message in 5...7 { #expect(try await inbox.receive("x") as? Int == message) }
+    try await sender.value
+  }
+
   @Test("a run that fails gives back what nodes that have not begun had received")
   func failure() async throws {
     struct Broken: Error {}

@@ -44,6 +44,9 @@ struct RestartTests {
     }
     #expect(budget.next(at: .zero)?.epoch == 4)
     #expect(budget.next(at: .zero) == nil)
+    // What was long ago is forgotten.
+    #expect(budget.next(at: .seconds(3600), wasGivenUp: true) != nil)
+    #expect(budget.next(at: .seconds(3600), afterFailure: true) != nil)
     var none = RestartBudget(.never)
     #expect(none.next(at: .zero, wasGivenUp: true) == nil)
   }
