@@ -94,7 +94,8 @@ struct TCPWorkerTests {
     options.maxConnectionsPerAddress = 1000
     options.maxAcceptsPerSecondPerAddress = 100_000
     var hosting = WorkerServerOptions()
-    hosting.liveness.opening = options.handshakeTimeout
+    // Whoever is too slow hears so of the listener.
+    hosting.liveness.opening = options.handshakeTimeout * 2
     hosting.observer = { event in
       if case .ended(_, let reason) = event { ends?.withLock { $0.append(reason) } }
     }
