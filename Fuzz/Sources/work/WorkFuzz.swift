@@ -15,7 +15,7 @@ private let limits = {
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzWork(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   var input = Bytes(UnsafeRawBufferPointer(start: start, count: count))
-  var call = calls[Int(input.next()) % calls.count]
+  var (call, kept) = calls[Int(input.next()) % calls.count]
   guard var value = try? WireValue(parsing: call.body, limits: limits) else {
     fatalError("A recorded call cannot be read.")
   }
@@ -28,12 +28,11 @@ public func fuzzWork(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     }
   }
   call.body = value.serialized()
-  let changed = call
+  if !comesAfterOthers { kept = [] }
+  let (changed, before) = (call, kept)
   let answer = wait {
     let host = WorkerHost(system: system, isWorker: true)
-    if comesAfterOthers {
-      for call in kept { _ = await host.serve(call, from: peer) }
-    }
+    for call in before { _ = await host.serve(call, from: peer) }
     let answer = await host.serve(changed, from: peer)
     await host.connectionEnded()
     return answer
@@ -75,10 +74,15 @@ private let recorded: [Message] = {
   return calls
 }()
 
-/// Those that name no actor that is not there.
-private let calls = recorded.filter { [.spawn, .subtask, .keep].contains(WorkKind($0)) }
-/// What subtasks refer to.
-private let kept = calls.filter { WorkKind($0) == .keep }
+/// Those that name no actor that is not there, each with what it may refer to: as many values as a worker keeps, the last before it.
+private let calls: [(call: Message, kept: [Message])] = {
+  var kept: [Message] = []
+  return recorded.compactMap { call in
+    guard let kind = WorkKind(call) else { return nil }
+    defer { if kind == .keep { kept.append(call) } }
+    return (call, kept.suffix(limits.keptValues))
+  }
+}()
 
 private enum WorkKind: UInt64 {
   case spawn = 1
