@@ -23,9 +23,9 @@ public distributed actor GossipHost: RemoteActor {
   }
 
   /// What a node says before a run.
-  struct Place: Codable, Sendable {
+  package struct Place: Codable, Sendable {
     /// Where it is told of nodes that are lost. What neighbors send goes to mailboxes beside it.
-    let address: MailboxAddress
+    package let address: MailboxAddress
     let roundsDone: Int
   }
 
@@ -59,7 +59,7 @@ public distributed actor GossipHost: RemoteActor {
   static func mailboxName(ofNode number: Int, run: Int) -> String { "gossip-\(number)-\(run)" }
 
   /// Opens mailboxes for a run, and says where they are.
-  distributed func open(run: Int) async throws -> Place {
+  package distributed func open(run: Int) async throws -> Place {
     // One that was cancelled because a connection broke ends soon.
     _ = await lastRun?.result
     self.notices?.close()
@@ -79,11 +79,20 @@ public distributed actor GossipHost: RemoteActor {
   }
 
   /// Runs rounds, from this one on, with the nodes that are at these places.
-  distributed func run(
+  package distributed func run(
     rounds: Int, from start: Int, addresses: [MailboxAddress]
   ) async throws -> [GossipReport] {
     guard let notices else { throw RuntimeError(.unknownTarget, "The run was not opened.") }
     let number = node.number
+    // Reports are kept until the end, and alone a node passes round after round.
+    let mostRounds = GossipReport.mostRounds(
+      neighbors: topology.neighborCount(of: number), in: actorSystem)
+    guard rounds <= mostRounds else {
+      throw RuntimeError(
+        .limitExceeded,
+        "The reports of \(rounds) rounds do not fit into one message: ask for \(mostRounds) at a time."
+      )
+    }
     let mail = try NeighborMailboxes(
       of: number, among: addresses.map { $0.forMail(of: number) }, in: topology, actorSystem)
     let transport = MailboxTransport(
@@ -108,6 +117,23 @@ public distributed actor GossipHost: RemoteActor {
 
   /// The model after the last round that ended.
   distributed func model() async -> Tensor<Float> { await node.parameters }
+}
+
+extension GossipHost.Arguments {
+  /// What a node of a plan is made of.
+  ///
+  /// - Throws: ``PeerToPeerError/notSpecified(node:)`` for a participant that was not made from a ``ParticipantSpecification``.
+  package init(
+    node number: Int, of plan: ClusterPlan, starter: UInt64
+  ) throws(PeerToPeerError) {
+    guard let specification = plan.participants[number].specification else {
+      throw .notSpecified(node: number)
+    }
+    self.init(
+      number: number, participant: specification, topology: plan.topology,
+      model: plan.models[number], mode: plan.mode, accomplices: plan.byzantine,
+      deadline: plan.deadline, threads: plan.threads, starter: starter)
+  }
 }
 
 extension MailboxAddress {

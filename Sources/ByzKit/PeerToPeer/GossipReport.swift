@@ -1,3 +1,5 @@
+import ByzRuntime
+
 /// Whose vectors a node used in one round. Timing decides that, and nothing else, so a list of
 /// these repeats a run bit for bit.
 public struct GossipRecord: Hashable, Codable, Sendable {
@@ -97,6 +99,11 @@ public struct GossipReport: Hashable, Codable, Sendable {
 
   /// What is counted for a report in a message, without dropped vectors, by the number of neighbors that a node hears and is heard by.
   package static func byteCount(neighbors: Int) -> Int { 1024 + 32 * neighbors }
+
+  /// The rounds whose reports fit into a message: into half of it, for the dropped vectors that they list take less than the other.
+  static func mostRounds(neighbors: Int, in system: ByzActorSystem) -> Int {
+    min(system.leastBodyLimit ?? .max, WireLimits().body) / 2 / byteCount(neighbors: neighbors)
+  }
 
   /// What became of a node's model.
   public enum Outcome: Hashable, Codable, Sendable {

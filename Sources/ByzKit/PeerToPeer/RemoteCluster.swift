@@ -10,10 +10,18 @@ public struct RemoteCluster: ClusterBackend {
   private let backends: [any WorkerBackend]
   private let liveness: Liveness
 
+  private let stragglerFactor: Int
+
   /// Nodes on `backends`, in turn.
-  public init(_ backends: [any WorkerBackend], liveness: Liveness = Liveness()) {
+  ///
+  /// - Parameter stragglerFactor: how many times as long as most nodes took for a run the others may still take, or the deadlines of its
+  ///   rounds if that is more; then they are given up. From 1 to a million.
+  public init(
+    _ backends: [any WorkerBackend], liveness: Liveness = Liveness(), stragglerFactor: Int = 10
+  ) {
     self.backends = backends
     self.liveness = liveness
+    self.stragglerFactor = stragglerFactor
   }
 
   /// Starts a child process for each node, or connects to a host once for each that is to live there, and makes the nodes. That takes as long as the slowest host does; when the calling task is
@@ -32,6 +40,11 @@ public struct RemoteCluster: ClusterBackend {
         "Vectors have until the deadline of a round to reach nodes in other processes: give one above 0."
       )
     }
+    guard (1...1_000_000).contains(stragglerFactor) else {
+      throw RuntimeError(
+        .invalidConfiguration,
+        "stragglerFactor is \(stragglerFactor), and must be from 1 to a million.")
+    }
     for backend in backends where !(backend is any LinkBackend) {
       throw RuntimeError(
         .invalidConfiguration,
@@ -40,7 +53,9 @@ public struct RemoteCluster: ClusterBackend {
     }
     let system = ByzActorSystem(registry: .byzKit, liveness: liveness)
     do {
-      return RemoteNodes(system: system, nodes: try await nodes(of: plan, in: system), plan: plan)
+      return RemoteNodes(
+        system: system, nodes: try await nodes(of: plan, in: system), plan: plan,
+        stragglerFactor: stragglerFactor)
     } catch {
       await system.stop()
       try Task.checkCancellation()
@@ -51,14 +66,8 @@ public struct RemoteCluster: ClusterBackend {
   private func nodes(
     of plan: ClusterPlan, in system: ByzActorSystem
   ) async throws -> [GossipHost] {
-    let arguments = try plan.participants.enumerated().map { number, participant in
-      guard let specification = participant.specification else {
-        throw PeerToPeerError.notSpecified(node: number)
-      }
-      return GossipHost.Arguments(
-        number: number, participant: specification, topology: plan.topology,
-        model: plan.models[number], mode: plan.mode, accomplices: plan.byzantine,
-        deadline: plan.deadline, threads: plan.threads, starter: system.host)
+    let arguments = try plan.participants.indices.map {
+      try GossipHost.Arguments(node: $0, of: plan, starter: system.host)
     }
     return try await withThrowingTaskGroup(of: (Int, GossipHost).self) { group in
       for (number, arguments) in arguments.enumerated() {
@@ -100,6 +109,7 @@ private final class RemoteNodes: Cluster {
   private let deadline: Duration
   /// How long a node that still ends its last run is waited for.
   private let patience: Duration
+  private let stragglerFactor: Int
   private let shape: [Int]
   private let byzantine: Set<Int>
   let mostRounds: Int
@@ -111,21 +121,17 @@ private final class RemoteNodes: Cluster {
     var mostRounds = 0
   }
 
-  init(system: ByzActorSystem, nodes: [GossipHost], plan: ClusterPlan) {
+  init(system: ByzActorSystem, nodes: [GossipHost], plan: ClusterPlan, stragglerFactor: Int) {
     self.system = system
+    self.stragglerFactor = stragglerFactor
     self.nodes = nodes
     deadline = plan.deadline
     patience = max(deadline, .seconds(5))
     shape = plan.models.first?.shape ?? []
     byzantine = plan.byzantine
     let topology = plan.topology
-    let mostNeighbors =
-      nodes.indices.map {
-        topology.inNeighbors(of: $0).count + topology.outNeighbors(of: $0).count
-      }.max() ?? 0
-    // Half: the dropped vectors that reports list take less than the other.
-    let body = min(system.leastBodyLimit ?? .max, WireLimits().body)
-    mostRounds = body / 2 / GossipReport.byteCount(neighbors: mostNeighbors)
+    let mostNeighbors = nodes.indices.map { topology.neighborCount(of: $0) }.max() ?? 0
+    mostRounds = GossipReport.mostRounds(neighbors: mostNeighbors, in: system)
   }
 
   func run(rounds: Int) async throws -> [Result<[GossipReport], any Error>] {
@@ -171,7 +177,8 @@ private final class RemoteNodes: Cluster {
       for number in lost.keys { group.addTask { await self.announce(number, places) } }
     }
     let byzantine = byzantine
-    let results = await ask(nodes.indices.filter { lost[$0] == nil }) { number, node in
+    let results = await ask(nodes.indices.filter { lost[$0] == nil }, stragglersOf: rounds) {
+      number, node in
       do {
         let reports = try await node.run(rounds: rounds, from: start, addresses: places)
         // Nobody else's, and all of them: whoever reads them counts on it.
@@ -196,12 +203,16 @@ private final class RemoteNodes: Cluster {
 
   /// What nodes answer. All at once: it takes time to find that one is gone. When the calling task is cancelled, the connections to
   /// those that have not answered after `Liveness.timeout` and the deadline of a round are closed.
+  ///
+  /// - Parameter rounds: of a run: they are closed, too, when more than half of all nodes have answered, and most of those that are not
+  ///   lost, and the others have not after another the straggler factor's times as long, or after as many deadlines as there are
+  ///   rounds, and `Liveness.timeout` and one deadline. A node that a liar keeps waiting takes its deadline in every round.
   private func ask<Answer: Sendable>(
-    _ numbers: [Int],
+    _ numbers: [Int], stragglersOf rounds: Int? = nil,
     _ question: @escaping @Sendable (Int, GossipHost) async throws -> Answer
   ) async -> [Int: Result<Answer, any Error>] {
     let unanswered = Monitor(Set(numbers))
-    let nodes = nodes
+    let (nodes, begin) = (nodes, ContinuousClock.now)
     // A node that is told to stop may wait for a neighbor, until the deadline.
     return await system.endingConnectionsWhenCancelled(after: deadline) {
       unanswered.withLock { $0 }.map { nodes[$0].id.host }
@@ -219,9 +230,32 @@ private final class RemoteNodes: Cluster {
           }
         }
         var answers: [Int: Result<Answer, any Error>] = [:]
+        var ended = 0
+        var alarm: Task<Void, Never>?
+        defer { alarm?.cancel() }
         for await (number, answer) in group {
           answers[number] = answer
-          unanswered.withLock { _ = $0.remove(number) }
+          let left = unanswered.withLock { unanswered in
+            unanswered.remove(number)
+            return unanswered.count
+          }
+          if case .success = answer { ended += 1 }
+          // Liars alone must not cut short the time of the others.
+          guard let rounds, alarm == nil, ended > max(left, nodes.count / 2) else { continue }
+          let taken = ContinuousClock.now - begin
+          // Of years there is no need to tell how many.
+          let year = Duration.seconds(365 * 86_400)
+          let deadline = min(deadline, year)
+          let limit = min(
+            year,
+            max(taken * stragglerFactor, deadline * rounds)
+              + system.liveness.timeout + deadline)
+          alarm = Task { [system] in
+            guard (try? await Task.sleep(for: limit)) != nil else { return }
+            system.endConnections(
+              to: unanswered.withLock { $0 }.map { nodes[$0].id.host },
+              because: "Most nodes ended their run, and this one did not within another \(limit).")
+          }
         }
         return answers
       }

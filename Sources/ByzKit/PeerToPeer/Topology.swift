@@ -32,6 +32,11 @@ public struct Topology: Hashable, Sendable {
   /// - Precondition: `0 ≤ node < n`.
   public func inNeighbors(of node: Int) -> [Int] { incoming[node] }
 
+  /// How many a node hears and is heard by; one that does both counts twice.
+  func neighborCount(of node: Int) -> Int {
+    inNeighbors(of: node).count + outNeighbors(of: node).count
+  }
+
   /// A topology from a list of edges.
   ///
   /// - Parameters:

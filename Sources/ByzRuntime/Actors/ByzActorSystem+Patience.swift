@@ -1,4 +1,9 @@
 extension ByzActorSystem {
+  /// Closes the connections to processes that are not waited for any longer; calls under way to them throw `workerLost`.
+  package func endConnections(to hosts: [UInt64], because reason: String) {
+    for host in hosts { connection(to: host)?.link.close(RuntimeError(.workerLost, reason)) }
+  }
+
   /// The processes that were asked for an actor.
   package var spawningHosts: [UInt64] { state.withLock { Array($0.spawning.keys) } }
 
@@ -14,11 +19,8 @@ extension ByzActorSystem {
     let patience = Deadline(after: limit) {
       // Ending a process takes a while, and the thread that keeps the time has others waiting.
       Task.detached { [self] in
-        for host in hosts() {
-          connection(to: host)?.link.close(
-            RuntimeError(
-              .workerLost, "Who asked was cancelled, and there was no answer within \(limit)."))
-        }
+        endConnections(
+          to: hosts(), because: "Who asked was cancelled, and there was no answer within \(limit).")
       }
     }
     defer { patience.clear() }

@@ -23,7 +23,7 @@ private struct NodeBackend: LinkBackend {
         await ScriptedWorker.serve(there, .byzKit) { service, peer in
           switch service {
           case .spawn where !isBorn: break
-          case .invoke(_, let target, _, _) where target.contains("3run"): break
+          case .invoke(_, let target, _, _) where target.contains("3run6rounds"): break
           default: return nil
           }
           stuck.settle(.success(()))
@@ -76,6 +76,39 @@ struct MuteNeighborTests {
     _ = await stuck.result
     training.cancel()
     await #expect(throws: CancellationError.self) { try await training.value }
+  }
+
+  @Test("and others get their reports though one never ends its run")
+  func straggler() async throws {
+    let plan = try clusterPlan(deadline: .milliseconds(300))
+    let stuck = Promise<Void>()
+    let backends = (0..<5).map { NodeBackend(stuck: $0 == 3 ? stuck : nil) }
+    let liveness = Liveness(interval: .milliseconds(500), timeout: .seconds(3))
+    let host = RemoteCluster(backends, liveness: liveness, stragglerFactor: 1)
+    try await withCluster(plan, on: host) { cluster in
+      for (node, reports) in try await cluster.run(rounds: 2).enumerated() {
+        switch reports {
+        case .success(let reports): #expect(node != 3 && reports.count == 2)
+        case .failure(let error):
+          #expect(node == 3 && (error as? RuntimeError)?.code == .workerLost, "\(error)")
+        }
+      }
+    }
+  }
+
+  @Test("nor does a host take on more rounds than it can report, which would fill its memory")
+  func tooManyRoundsForHost() async throws {
+    let system = ByzActorSystem(registry: .byzKit)
+    let plan = try clusterPlan(deadline: .milliseconds(300))
+    let arguments = try GossipHost.Arguments(node: 0, of: plan, starter: system.host)
+    let node = try await system.spawn(GossipHost.self, arguments, on: NodeBackend())
+    let place = try await node.open(run: 1)
+    let error = await #expect(throws: RuntimeError.self) {
+      try await node.run(
+        rounds: .max, from: 0, addresses: Array(repeating: place.address, count: 5))
+    }
+    #expect(error?.code == .limitExceeded)
+    await system.stop()
   }
 
   @Test("and a host that never makes its node holds up no start that is cancelled")
