@@ -125,7 +125,7 @@ public final class ByzActorSystem: DistributedActorSystem {
       }
       var encoder = WireEncoder()
       let value = try encoder.encode(arguments)
-      let request = Service.spawn(type: Registry.name(of: type), arguments: value, key: key)
+      let request = Service.spawn(type: try Registry.name(of: type), arguments: value, key: key)
       let answer = try await call(peer, request, segments: encoder.segments)
       guard case .unsigned(let number) = answer.value else {
         throw RuntimeError(.malformedMessage, "\(peer.link.peerName) did not name the actor.")

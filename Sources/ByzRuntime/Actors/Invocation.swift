@@ -13,7 +13,7 @@ public struct ByzInvocationEncoder: DistributedTargetInvocationEncoder {
 
   /// Takes note of the type that stands for a generic parameter.
   public mutating func recordGenericSubstitution<T>(_ type: T.Type) throws {
-    substitutions.append(Registry.name(of: type))
+    substitutions.append(try Registry.name(of: type))
   }
 
   /// Takes an argument.

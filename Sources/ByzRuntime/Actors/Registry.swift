@@ -24,10 +24,10 @@ public struct Registry: Sendable {
     actors: [any RemoteActor.Type] = [], subtasks: [any Subtask.Type] = [],
     values: [any (Codable & Sendable).Type] = [], errors: [any (Codable & Error).Type] = []
   ) {
-    for type in actors { self.actors[Self.name(of: type)] = type }
-    for type in subtasks { self.subtasks[Self.name(of: type)] = type }
-    for type in Self.standardValues + values { self.values[Self.name(of: type)] = type }
-    for type in errors { self.errors[Self.name(of: type)] = type }
+    for type in actors { self.actors[Self.listedName(of: type)] = type }
+    for type in subtasks { self.subtasks[Self.listedName(of: type)] = type }
+    for type in Self.standardValues + values { self.values[Self.listedName(of: type)] = type }
+    for type in errors { self.errors[Self.listedName(of: type)] = type }
   }
 
   /// Both lists in one.
@@ -58,12 +58,21 @@ public struct Registry: Sendable {
   private static let names = Monitor([ObjectIdentifier: String]())
 
   /// What a type is called on the wire.
-  static func name(of type: Any.Type) -> String {
+  ///
+  /// - Throws: `RuntimeError` with `invalidConfiguration` for a type that no other process can name.
+  static func name(of type: Any.Type) throws(RuntimeError) -> String {
     let name = wireName(of: type)
-    precondition(
-      !name.contains("(unknown context"),
-      "\(type) is private or local: other processes cannot name it. Declare it in the module.")
+    guard !name.contains("(unknown context") else {
+      throw RuntimeError(
+        .invalidConfiguration,
+        "\(type) is private or local: other processes cannot name it. Declare it in the module.")
+    }
     return name
+  }
+
+  /// What a type that is listed is called on the wire.
+  private static func listedName(of type: Any.Type) -> String {
+    do { return try name(of: type) } catch { preconditionFailure(error.message) }
   }
 
   private static func version(of type: Any.Type) -> Int {

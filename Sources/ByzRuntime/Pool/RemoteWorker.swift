@@ -2,6 +2,8 @@
 package final class RemoteWorker: Worker {
   package let name: String
   private let peer: Peer
+  /// The most bytes that a message to it may have.
+  package var longestMessage: Int { peer.longestMessage }
   private let system: ByzActorSystem
   /// What the other side has been sent to keep.
   private let sent = Monitor(Set<SubtaskRequest.Resident>())
@@ -105,7 +107,7 @@ package final class RemoteWorker: Worker {
     var encoder = WireEncoder()
     let encoded = try encoder.encode(value)
     let request = Service.keep(
-      set: residents.id, index: UInt64(index), type: Registry.name(of: type(of: resident)),
+      set: residents.id, index: UInt64(index), type: try Registry.name(of: type(of: resident)),
       value: encoded)
     if peer.link.copies(encoder.segments) { await Task.yield() }
     _ = try await system.call(peer, request, segments: encoder.segments)

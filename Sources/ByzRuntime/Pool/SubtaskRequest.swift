@@ -57,7 +57,7 @@ struct SubtaskRequest {
         count: all.pointers.count, rows: part?.outputRows ?? 0..<all.pointers.count)
     }
     let value = WireValue.array([
-      .string(Registry.name(of: S.self)), task, .array(inputs),
+      .string(try Registry.name(of: S.self)), task, .array(inputs),
       .array(
         residents.map { .array([.unsigned(operands.residents.id), .unsigned(UInt64($0))]) }),
       try encoder.encode(rows), try encoder.encode(output),

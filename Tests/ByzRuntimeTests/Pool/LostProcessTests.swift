@@ -47,6 +47,11 @@ struct Crash: Subtask {
   func run(_ operands: Operands) throws -> Int32 { kill(getpid(), SIGKILL) }
 }
 
+/// A type that no other process can name.
+private struct Nameless: Subtask {
+  func run(_ operands: Operands) throws -> Int { 7 }
+}
+
 /// The child processes of these tests.
 enum DozeProgram: TestWorkerProgram {
   static func run() -> Never {
@@ -94,6 +99,19 @@ struct LostProcessTests {
         _ = try await pool.run([Doze(seconds: 0)])
       } while !pool.statistics.contains { $0.restarts > 0 }
       #expect(try await pool.run([Doze(seconds: 0), Doze(seconds: 0)]).count == 2)
+    }
+  }
+
+  @Test("are not asked for a subtask of a private type, which is refused; a thread runs it")
+  func nameless() async throws {
+    let answers = try await withActorPool(.threads(1)) { try await $0.run([Nameless()]) }
+    #expect(answers == [7])
+    let workers = WorkerConfiguration(backend: processes, count: 1)
+    try await withActorPool(workers, liveness: patience) { pool in
+      let error = await #expect(throws: RuntimeError.self) { try await pool.run([Nameless()]) }
+      #expect(error?.code == .invalidConfiguration)
+      #expect(error?.message.contains("Nameless is private or local") == true)
+      _ = try await pool.run([Doze(seconds: 0)])
     }
   }
 
