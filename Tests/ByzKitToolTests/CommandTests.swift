@@ -1,4 +1,5 @@
 import ByzKit
+import ByzLaunch
 import Foundation
 import Testing
 
@@ -59,6 +60,48 @@ struct CommandTests {
     #expect(
       try tool("doctor", environment: ["BYZKIT_KERNELS": "plain"]).output.contains(
         "kernels     plain"))
+  }
+
+  @Test("whoever says a version says the changelog's", .timeLimit(.minutes(2)))
+  func version() throws {
+    struct Report: Decodable { let version: String }
+    let tool = try Tool()
+    defer { tool.remove() }
+    let changelog = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../../CHANGELOG.md").standardized
+    let headings = try String(contentsOf: changelog, encoding: .utf8).split(separator: "\n")
+      .filter { $0.hasPrefix("## ") }
+    // The newest, once it has a number.
+    let numbers = headings.compactMap { $0.firstMatch(of: /[0-9]+\.[0-9]+\.[0-9]+/)?.output }
+    let newest = String(try #require(numbers.first))
+    #expect(try tool("version").output == "byzkit \(newest)\n")
+    #expect(try tool("--version").output == "byzkit \(newest)\n")
+    let diagnosis = Data(try tool("doctor", "--format", "json").output.utf8)
+    #expect(try JSONDecoder().decode(Report.self, from: diagnosis).version == newest)
+
+    let worker = try tool.process(["worker", "--listen", "127.0.0.1:0", "--log-level", "critical"])
+    let output = Pipe()
+    worker.standardOutput = output
+    try worker.run()
+    defer { if worker.isRunning { kill(worker.processIdentifier, SIGKILL) } }
+    var line = Data()
+    while let byte = try output.fileHandleForReading.read(upToCount: 1), byte != Data("\n".utf8) {
+      line += byte
+    }
+    #expect(try JSONDecoder().decode(Report.self, from: line).version == newest)
+    worker.terminate()
+    worker.waitUntilExit()
+  }
+
+  @Test("worker's default port is that of launchers and of clients")
+  func defaultPort() throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let address = "127.0.0.1:\(LaunchEnvironment.defaultPort)"
+    let help = try tool("worker", "--help").output
+    #expect(help.contains(address), "\(help)")
+    let alone = try LaunchEnvironment(.init(rank: 0, size: 1), variables: [:], hostName: "here")
+    #expect("\(alone.rendezvous)" == address)
   }
 
   @Test("attack makes what each kind of attack sends")

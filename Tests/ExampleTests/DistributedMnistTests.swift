@@ -18,6 +18,8 @@ struct DistributedMnistTests {
       ])
     #expect(try RemoteHosts("tcp://a*2,tcp://b:7*3").list.map(\.count) == [2, 3])
     #expect("\(try RemoteHosts("tcp://a*2").list[0])".hasPrefix("tcp://a:29000"))
+    // Where byzkit worker listens.
+    #expect(LaunchEnvironment.defaultPort == 29000)
     for wrong in ["tcp://", "a", "tcp://a,,tcp://b", "process"] {
       #expect(throws: (any Error).self, "\(wrong)") { try RemoteHosts(wrong) }
     }

@@ -56,6 +56,17 @@ struct ActorPoolScopeTests {
     #expect(stops.entries == ["scripted-0", "scripted-1", "scripted-2"])
   }
 
+  @Test("starts all workers at the same time, those of other configurations too")
+  func startsAtOnce() async throws {
+    let backend = GatheringBackend(count: 7)
+    try await withActorPool(
+      WorkerConfiguration(backend: backend, count: 4),
+      WorkerConfiguration(backend: backend, count: 3, name: "others")
+    ) { pool in
+      #expect(pool.workerCount() == 7)
+    }
+  }
+
   @Test("stops the workers it has when it cannot make another")
   func failedStart() async {
     let stops = Log<String>()
@@ -135,6 +146,27 @@ private struct ScriptedBackend: WorkerBackend {
   func makeWorker(named name: String) async throws -> any Worker {
     guard canStart else { throw RuntimeError(.workerStartFailed, "No.") }
     return ScriptedWorker(name: name, subtasksBeforeLoss: subtasksBeforeLoss, stops: stops)
+  }
+}
+
+/// Has no worker before it has been asked for all of them.
+private struct GatheringBackend: WorkerBackend {
+  let count: Int
+  let starting = Log<Signal>()
+
+  var name: String { "gathering" }
+  var capabilities: Set<Capability> { [.cpu] }
+
+  func makeWorker(named name: String) async throws -> any Worker {
+    let all = Signal()
+    starting.append(all)
+    let signals = starting.entries
+    // Two may come to see that they are all; once sent, again makes no difference.
+    if signals.count == count { for signal in signals { signal.send() } }
+    await all.wait()
+    // At the end of the time limit nobody else comes.
+    try Task.checkCancellation()
+    return ScriptedWorker(name: name, subtasksBeforeLoss: .max, stops: Log())
   }
 }
 
