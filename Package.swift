@@ -115,6 +115,7 @@ let package = Package(
         "ByzAuthentication", "ByzConformance", "ByzKit", "ByzLaunch", "ByzRuntime", "ByzTCP",
         "ByzUCX",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
 

@@ -4,6 +4,7 @@ import ByzKit
 import ByzLaunch
 import ByzTCP
 import ByzUCX
+import CoreMetrics
 import Foundation
 import Logging
 
@@ -44,6 +45,24 @@ struct WorkerCommand: AsyncParsableCommand {
   var insecure = false
   @Flag(help: "Refuse clients that would compute other bits.") var requireSameBits = false
   @Option(help: "The most connections at a time.") var maxConnections: Int?
+  @Option(
+    help: """
+      The most connections in one second from one address; more are closed unanswered. (default: 128; with --ucx 256)
+      """)
+  var maxAcceptsPerSecond: Int?
+  @Option(
+    help: ArgumentHelp(
+      "The most that one message may bring, tensors included. (default: 2048)", valueName: "MiB"))
+  var maxMessage: Int?
+  @Option(
+    help: "The most calls of one connection that are carried out at a time. (default: 4096)")
+  var maxCalls: Int?
+  @Option(
+    help: """
+      A file for counters of connections, calls and bytes: one object of JSON, written anew each second in which they change, and at \
+      the end.
+      """)
+  var metricsFile: String?
   @Option(help: "How many seconds running calls may take after the first signal.")
   var drainSeconds = 20
   @Option(
@@ -75,6 +94,17 @@ struct WorkerCommand: AsyncParsableCommand {
     if let maxConnections, maxConnections < 1 {
       throw ValidationError("--max-connections is \(maxConnections), and must be at least 1.")
     }
+    if let maxAcceptsPerSecond, maxAcceptsPerSecond < 1 {
+      throw ValidationError(
+        "--max-accepts-per-second is \(maxAcceptsPerSecond), and must be at least 1.")
+    }
+    if let maxMessage, !(1...1_048_576).contains(maxMessage) {
+      throw ValidationError("--max-message is \(maxMessage), and must be from 1 to 1048576 MiB.")
+    }
+    // Beside what a pool has a worker do, it asks whether that is over.
+    if let maxCalls, maxCalls < 2 {
+      throw ValidationError("--max-calls is \(maxCalls), and must be at least 2.")
+    }
     guard (0...86_400).contains(drainSeconds) else {
       throw ValidationError("--drain-seconds is \(drainSeconds), and must be from 0 to 86400.")
     }
@@ -86,7 +116,14 @@ struct WorkerCommand: AsyncParsableCommand {
     let signals = EndingSignals(limit: .seconds(drainSeconds))
     if ucx {
       var listener = UCXOptions(token: token, trustedFabric: insecure)
-      if let maxConnections { listener.maximumConnections = maxConnections }
+      listener.limits = limits
+      if let maxConnections {
+        listener.maximumConnections = maxConnections
+        listener.maximumConnectionsPerAddress = maxConnections
+      }
+      if let maxAcceptsPerSecond {
+        listener.maximumAcceptsPerSecondPerAddress = maxAcceptsPerSecond
+      }
       try await host(signals) { options, body in
         try await withUCXWorkerServer(
           on: "\(address)", registry: .byzKit, listener: listener, options: options, body: body)
@@ -94,15 +131,18 @@ struct WorkerCommand: AsyncParsableCommand {
     } else {
       var listener = TCPListenerOptions(tls: tls, token: token)
       listener.insecure = insecure
+      listener.limits = limits
       if let siblingRoots {
         var siblings = TCPOptions(tls: tls ?? TLSOptions(), token: token)
         siblings.tls?.trustRootsFile = siblingRoots
+        siblings.limits = limits
         listener.siblings = siblings
       }
       if let maxConnections {
         listener.maxConnections = maxConnections
         listener.maxConnectionsPerAddress = maxConnections
       }
+      if let maxAcceptsPerSecond { listener.maxAcceptsPerSecondPerAddress = maxAcceptsPerSecond }
       try await host(signals) { options, body in
         try await withWorkerServer(
           on: address, registry: .byzKit, listener: listener, options: options, body: body)
@@ -116,6 +156,13 @@ struct WorkerCommand: AsyncParsableCommand {
       certificateChainFile: tlsCertificate, privateKeyFile: tlsKey, trustRootsFile: tlsRoots)
   }
 
+  private var limits: WireLimits {
+    var limits = WireLimits()
+    if let maxMessage { limits.message = maxMessage << 20 }
+    if let maxCalls { limits.calls = maxCalls }
+    return limits
+  }
+
   private func host(
     _ signals: EndingSignals,
     _ serve: (WorkerServerOptions, (WorkerServer) async throws -> WorkerServer) async throws ->
@@ -124,7 +171,15 @@ struct WorkerCommand: AsyncParsableCommand {
     var options = WorkerServerOptions()
     options.requiresSameBits = requireSameBits
     options.drainLimit = .seconds(drainSeconds)
-    options.observer = observer()
+    let file = metricsFile.map { MetricsFile(path: $0) }
+    options.observer = observer(file)
+    // Before anybody is served: here a file that cannot be written is no reason to go on.
+    try file?.write()
+    let unwritten = { @Sendable [logger = self.logger] (error: any Error) in
+      logger.error("the metrics were not written", metadata: ["reason": "\(error)"])
+    }
+    let writing = file?.writeEachSecond(failed: unwritten)
+    defer { writing?.cancel() }
     let server = try await serve(options) { server in
       try printLine(
         Status(
@@ -134,14 +189,19 @@ struct WorkerCommand: AsyncParsableCommand {
       await signals.first()
       return server
     }
+    do { try file?.write() } catch { unwritten(error) }
     try printLine(End(ended: server.address, totals: server.totals))
   }
 
-  private func observer() -> @Sendable (WorkerServerEvent) -> Void {
+  private var logger: Logger {
     var logger = Logger(label: "byzkit.worker") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = logLevel
-    let metrics = WorkerMetrics()
-    return { [logger] event in
+    return logger
+  }
+
+  private func observer(_ file: MetricsFile?) -> @Sendable (WorkerServerEvent) -> Void {
+    let metrics = file.map { WorkerMetrics(factory: $0) } ?? WorkerMetrics()
+    return { [logger = self.logger] event in
       metrics.record(event)
       switch event {
       case .connected(let peer): logger.info("connected", metadata: ["peer": "\(peer)"])

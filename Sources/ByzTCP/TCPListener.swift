@@ -159,6 +159,15 @@ private final class TCPListener: Sendable {
   }
 }
 
+extension ConnectionGate {
+  package init(options: TCPListenerOptions) {
+    self.init(
+      maxConnections: options.maxConnections,
+      maxConnectionsPerParty: options.maxConnectionsPerAddress,
+      maxAcceptsPerSecond: options.maxAcceptsPerSecondPerAddress)
+  }
+}
+
 extension TCPListenerOptions {
   /// Refuses to let in whoever comes, from wherever.
   fileprivate func check(_ address: SocketAddress) throws(RuntimeError) {

@@ -88,6 +88,20 @@ struct UCXAddress: Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whom limits per address count as one: an IPv4 address, or the 64 bits of an IPv6 network, since whoever has one of its
+  /// addresses has them all.
+  var party: [UInt8] {
+    switch family {
+    case AF_INET: Array(bytes[4..<8])
+    case AF_INET6: isMappedIPv4 ? Array(bytes[20..<24]) : Array(bytes[8..<16])
+    default: []
+    }
+  }
+
+  private var isMappedIPv4: Bool {
+    bytes[8..<20].elementsEqual([UInt8](repeating: 0, count: 10) + [0xFF, 0xFF])
+  }
+
   /// The port, in the machine's byte order.
   var port: Int { Int(bytes[2]) << 8 | Int(bytes[3]) }
 

@@ -28,6 +28,7 @@ package func withUCXListener<R>(
 /// What ``withUCXListener(on:options:accept:isolation:_:)`` hands out.
 package final class UCXListener: Sendable {
   private struct State {
+    var gate: ConnectionGate
     var links: [ObjectIdentifier: UCXLink] = [:]
     var endpoint: UCXEndpoint?
     var context: UCXContext?
@@ -57,7 +58,11 @@ package final class UCXListener: Sendable {
     self.accept = accept
     self.address = String(bound.description.dropFirst("ucx://".count))
     port = bound.port
-    state = Monitor(State(endpoint: endpoint, context: context))
+    let gate = ConnectionGate(
+      maxConnections: options.maximumConnections,
+      maxConnectionsPerParty: options.maximumConnectionsPerAddress,
+      maxAcceptsPerSecond: options.maximumAcceptsPerSecondPerAddress)
+    state = Monitor(State(gate: gate, endpoint: endpoint, context: context))
     try startUCXThread { [self] in run(endpoint) }
   }
 
@@ -98,16 +103,34 @@ package final class UCXListener: Sendable {
 
   /// Makes a link of a request, or refuses it.
   private func admit(_ request: OpaquePointer, _ listener: UCXEndpoint) {
-    let (count, context) = state.withLock { ($0.links.count, $0.context) }
-    guard count < options.maximumConnections, let context,
-      let address = UCXEndpoint.address(of: request),
+    guard let address = UCXEndpoint.address(of: request), letsIn(address.party) else {
+      return listener.reject(request)
+    }
+    var isKept = false
+    defer { if !isKept { state.withLock { $0.gate.release(address.party) } } }
+    guard let context = state.withLock({ $0.context }),
       let endpoint = try? UCXEndpoint(context: context, options: options)
     else { return listener.reject(request) }
     // Who is gone already, and is then not accepted, is no concern of the others.
     guard (try? endpoint.accept(request, from: address)) != nil,
       let link = try? keepLink(endpoint, from: address)
-    else { return endpoint.finish() }
+    else {
+      // As a rule it closes at once. Whoever hangs on the other side must not keep those waiting who want to be let in.
+      if !endpoint.close(within: .milliseconds(100)),
+        (try? startUCXThread { endpoint.finish() }) == nil
+      {
+        endpoint.finish()
+      }
+      return
+    }
+    isKept = true
     accept(link)
+  }
+
+  /// Whether one more of this address may come in, who counts from now on if so.
+  private func letsIn(_ party: [UInt8]) -> Bool {
+    let second = UInt64(Alarm.now.components.seconds)
+    return state.withLock { $0.gate.admit(party, second: second) == nil }
   }
 
   /// Makes a link that is kept until it is gone.
@@ -119,7 +142,10 @@ package final class UCXListener: Sendable {
       let link = try UCXLink.accepted(
         endpoint, from: address, options: options,
         whenGone: { [weak self] link in
-          self?.state.withLock { _ = $0.links.removeValue(forKey: ObjectIdentifier(link)) }
+          self?.state.withLock { state in
+            state.links[ObjectIdentifier(link)] = nil
+            state.gate.release(address.party)
+          }
         })
       state.links[ObjectIdentifier(link)] = link
       return link

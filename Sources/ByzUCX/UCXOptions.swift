@@ -16,6 +16,11 @@ public struct UCXOptions: Sendable {
   public var connectTimeout: Duration = .seconds(10)
   /// How many links a listener keeps at once, each of which has a thread; who comes later is refused.
   public var maximumConnections = 256
+  /// How many of them may come from one address, or one IPv6 network of 64 bits. By default as many as there are at all.
+  public var maximumConnectionsPerAddress = 256
+  /// How many connections of one address a listener lets in within one second; who comes later is refused. By default 256, so that
+  /// a full pool can start at once.
+  public var maximumAcceptsPerSecondPerAddress = 256
   /// For how long to look for work before sleeping. None by default, since it takes a whole processor from others; some 50 µs
   /// pay off where there are processors to spare.
   public var spin: Duration = .zero

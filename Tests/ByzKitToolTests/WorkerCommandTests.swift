@@ -256,6 +256,135 @@ struct WorkerCommandTests {
     }
   }
 
+  @Test("it lets in as many of one address in a second as it is told to, over UCX too")
+  func acceptRate() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    for overUCX in UCX.isAvailable ? [false, true] : [false] {
+      let host = try Host(tool, "--max-accepts-per-second", "1", overUCX: overUCX)
+      var options = BackendOptions()
+      options.tcp.retry.attempts = 1
+      let backend = try #require(BackendSpecification.list(host.status.listening).first)
+        .backend(options)
+      // Soon two come in one and the same second.
+      var refusal: RuntimeError?
+      var admitted = 0
+      for _ in 0..<100 where refusal == nil || admitted == 0 {
+        do {
+          let worker = try await backend.makeWorker(named: "worker")
+          await worker.stop()
+          admitted += 1
+        } catch let error as RuntimeError {
+          refusal = error
+        }
+      }
+      #expect(refusal != nil && admitted > 0)
+      #expect(try host.end().totals.connections == admitted, "the host lives")
+    }
+  }
+
+  @Test("it is sent no longer messages than it is told to take, and rules ask for less at a time")
+  func messageLimit() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let host = try Host(tool, "--max-message", "1")
+    let backend = try #require(BackendSpecification.list(host.status.listening).first)
+      .backend(BackendOptions())
+    let worker = WorkerConfiguration(backend: backend, restarts: .never)
+    let count = 1 << 21
+    // 8 MiB each, of which a part to measure would be 1.25 MiB.
+    let long: [Tensor<Float>] = (0..<5).map { .normal(shape: [count], key: RandomKey($0)) }
+    for rule in [Median(), MultiKrum(f: 1, q: 2)] as [any Aggregator] {
+      let result = try await withActorPool(worker, registry: .byzKit) {
+        try await rule.aggregate(long, on: $0, chunkSize: count)
+      }
+      #expect(try await result.hasSameBits(as: rule.aggregate(long)))
+    }
+    #expect(try host.end().totals.connections == 2)
+  }
+
+  @Test("it carries out as many calls of one connection at a time as it is told to")
+  func callLimit() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let host = try Host(tool, "--max-calls", "2")
+    let specification = try #require(BackendSpecification.list(host.status.listening).first)
+    let backend = try #require(specification.backend(BackendOptions()) as? any LinkBackend)
+    let system = ByzActorSystem(registry: .byzKit)
+    let peer = try await system.connect(to: backend, named: "worker")
+    // A call to connect to somebody who says nothing takes long.
+    let links = Monitor<[any Link]>([])
+    try await withTCPListener(
+      accept: { link, _ in links.withLock { $0.append(link) } },
+      body: { silent in
+        let first = try await withThrowingTaskGroup(of: RuntimeError.Code?.self) { group in
+          for number in UInt64(1)...3 {
+            group.addTask {
+              let meeting = Meeting.dial("tcp://\(silent)")
+              let question = Service.join(host: number, ticket: number, meeting)
+              let answer = try await peer.call(body: question.value.serialized())
+              do {
+                _ = try answer.result(registry: Registry(), limits: WireLimits())
+                return nil
+              } catch let error as RuntimeError {
+                return error.code
+              }
+            }
+          }
+          let first: RuntimeError.Code? = try await group.next() ?? nil
+          peer.link.close(RuntimeError(.stopped, "The test is over."))
+          return first
+        }
+        #expect(first == .limitExceeded)
+      })
+    await system.stop()
+  }
+
+  @Test("it keeps a file with what it counts: when it listens, each second, and at its end")
+  func metrics() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let host = try Host(tool, "--metrics-file", "metrics.json")
+    func counted() throws -> [String: Int] {
+      let file = URL(filePath: tool.path("metrics.json"))
+      return try JSONDecoder().decode([String: Int].self, from: Data(contentsOf: file))
+    }
+    let names = ["connections", "connections_ended", "calls", "received_bytes", "sent_bytes"]
+    #expect(try Set(counted().keys) == Set(names.map { "byzkit_worker_\($0)" }))
+    #expect(try counted().values.allSatisfy { $0 == 0 })
+    try await expectMedian(on: host.status.listening)
+    while try counted()["byzkit_worker_connections_ended"] != 2 {
+      try Task.checkCancellation()
+      await Task.yield()
+    }
+    let totals = try host.end().totals
+    let values = [
+      totals.connections, totals.connections, totals.calls, totals.bytesReceived, totals.bytesSent,
+    ]
+    for (name, value) in zip(names, values) {
+      #expect(try counted()["byzkit_worker_\(name)"] == value, "\(name)")
+    }
+    #expect(tool.files == ["metrics.json"])
+  }
+
+  @Test("that the file cannot be written is logged, and it goes on serving")
+  func unwrittenMetrics() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let path = tool.path("log")
+    try Data().write(to: URL(filePath: path))
+    let file = try #require(FileHandle(forWritingAtPath: path))
+    let folder = tool.path("metrics")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+    let host = try Host(tool, "--metrics-file", "metrics/metrics.json", log: ("error", file))
+    try FileManager.default.removeItem(atPath: folder)
+    try await expectMedian(on: host.status.listening)
+    #expect(try host.end().totals.connections == 2)
+    #expect(host.process.terminationReason == .exit && host.process.terminationStatus == 0)
+    let said = try String(contentsOfFile: path, encoding: .utf8)
+    #expect(said.contains("the metrics were not written"), "\(said)")
+  }
+
   @Test("it refuses addresses that strangers reach, bad addresses and readable token files")
   func refusals() throws {
     let tool = try Tool()
@@ -271,6 +400,11 @@ struct WorkerCommandTests {
       (["--tls-certificate", "none.pem", "--tls-key", "none.pem"], 1, "none.pem cannot be used"),
       (["--tls-certificate", "none.pem"], 64, "--tls-certificate and --tls-key belong together"),
       (["--sibling-roots", "none.pem"], 64, "give --tls-certificate and --tls-key, too"),
+      (["--max-accepts-per-second", "0"], 64, "must be at least 1"),
+      (["--max-message", "0"], 64, "must be from 1 to 1048576 MiB"),
+      (["--max-message", "1048577"], 64, "must be from 1 to 1048576 MiB"),
+      (["--max-calls", "1"], 64, "must be at least 2"),
+      (["--listen", "127.0.0.1:0", "--metrics-file", "none/metrics"], 1, "none/metrics"),
     ] {
       let process = try tool.process(["worker"] + arguments)
       let errors = Pipe()
@@ -309,5 +443,45 @@ struct WorkerCommandTests {
       let isMissing = backend.name == "ucx" && problem.contains("UCX is not available")
       #expect(backend.works || isMissing, "\(backend.name): \(problem)")
     }
+  }
+
+  @Test(
+    "a host over UCX that is stopped is lost by its silence, and lets go when it goes on",
+    .enabled(if: UCX.isAvailable, "UCX is not installed: apt-get install libucx0 libucx-dev"))
+  func stoppedUCX() async throws {
+    let tool = try Tool()
+    defer { tool.remove() }
+    let path = tool.path("log")
+    try Data().write(to: URL(filePath: path))
+    let file = try #require(FileHandle(forWritingAtPath: path))
+    let host = try Host(tool, overUCX: true, log: ("info", file))
+    let backend = try #require(BackendSpecification.list(host.status.listening).first)
+      .backend(BackendOptions())
+    let worker = WorkerConfiguration(backend: backend, restarts: .never)
+    let liveness = Liveness(interval: .milliseconds(50), timeout: .seconds(4))
+    try await withActorPool(worker, registry: .byzKit, liveness: liveness) { pool in
+      let median = try await Median().aggregate(vectors, on: pool, chunkSize: 256)
+      #expect(try median == Median().aggregate(vectors))
+      #expect(kill(host.process.processIdentifier, SIGSTOP) == 0)
+      let start = ContinuousClock.now
+      let error = await #expect(throws: RuntimeError.self) {
+        while true { _ = try await Median().aggregate(vectors, on: pool, chunkSize: 256) }
+      }
+      #expect(ContinuousClock.now - start < .seconds(20))
+      // UCX has nothing to report: the process is there.
+      let reason = String(describing: error)
+      #expect(reason.contains("workerLost: There was no sign of life"), "\(reason)")
+      #expect(pool.statistics.map(\.isLost) == [true])
+    }
+    #expect(kill(host.process.processIdentifier, SIGCONT) == 0)
+    // The end of the connection that was given up is told with its reason.
+    while try !String(contentsOfFile: path, encoding: .utf8).contains("reason=") {
+      try Task.checkCancellation()
+      await Task.yield()
+    }
+    try await expectMedian(on: host.status.listening)
+    let end = try host.end()
+    #expect(end.ended == host.status.listening && end.totals.connections == 3)
+    #expect(host.process.terminationReason == .exit && host.process.terminationStatus == 0)
   }
 }

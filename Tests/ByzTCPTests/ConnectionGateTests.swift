@@ -1,3 +1,4 @@
+import ByzRuntime
 import ByzTCP
 import Testing
 

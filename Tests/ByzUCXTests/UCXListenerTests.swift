@@ -70,10 +70,16 @@ extension UCXTests {
       }
     }
 
-    @Test("refuses more connections than it is told to keep")
-    func full() async throws {
+    @Test(
+      "refuses more connections than it is told to keep, in all and of one address",
+      arguments: [false, true])
+    func full(ofOneAddress: Bool) async throws {
       var options = UCXOptions()
-      options.maximumConnections = 1
+      if ofOneAddress {
+        options.maximumConnectionsPerAddress = 1
+      } else {
+        options.maximumConnections = 1
+      }
       try await withUCXListener(on: "127.0.0.1:0", options: options, accept: { $0.start(Inbox()) })
       {
         listener in
@@ -84,6 +90,28 @@ extension UCXTests {
         #expect(error?.code == .workerStartFailed)
         first.close(RuntimeError(.stopped, "The test is over."))
         await first.waitUntilGone()
+      }
+    }
+
+    @Test("lets in so many of one address in a second")
+    func rate() async throws {
+      var options = UCXOptions()
+      options.maximumAcceptsPerSecondPerAddress = 1
+      try await withUCXListener(on: "127.0.0.1:0", options: options, accept: { $0.start(Inbox()) })
+      {
+        listener in
+        // Soon two come in one and the same second.
+        var refusal: RuntimeError?
+        for _ in 0..<100 where refusal == nil {
+          do {
+            let link = try await UCXLink.connect(to: listener.address, options: options)
+            link.close(RuntimeError(.stopped, "It was let in."))
+            await link.waitUntilGone()
+          } catch let error as RuntimeError {
+            refusal = error
+          }
+        }
+        #expect(refusal?.code == .workerStartFailed)
       }
     }
 

@@ -144,6 +144,8 @@ struct RuleRun {
     try Task.checkCancellation()
     guard let measurement = rule.measurement, !isSmall(nil, context) else { return try decide() }
     let part = measurement.partLength(rows)
+    // Where the sums begin anew fixes the bits, so a part that some worker does not take is not divided.
+    guard part <= context.columnsThatTravel(of: rows) else { return try decide() }
     let length = max(1, context.columns(perSubtaskOf: rows) / part) * part
     let subtasks = stride(from: 0, to: rows.columns, by: length).map {
       MeasureSubtask(
@@ -243,10 +245,18 @@ extension OperatorContext {
     let isElsewhere = pool?.reachesOtherProcesses ?? false
     let count = isElsewhere ? max(1, min(4, share / Self.shareOfSubtask)) : 4
     let wish = chunkSize ?? (columns + count * workers - 1) / (count * workers)
-    let most =
-      isElsewhere ? Self.bytesOfSubtask / (rows.count * rows.elementType.byteCount) : columns
+    let most = columnsThatTravel(of: rows)
     // No more than there are: a wish near Int.max would overflow.
-    return (max(1, min(wish, columns, most)) + 63) / 64 * 64
+    let length = (max(1, min(wish, columns)) + 63) / 64 * 64
+    return length <= most ? length : most >= 64 ? most / 64 * 64 : max(1, most)
+  }
+
+  /// How many columns of the rows fit into a message to any of the workers.
+  fileprivate func columnsThatTravel(of rows: Rows) -> Int {
+    guard let pool, let longest = pool.longestMessage else { return .max }
+    // Who takes less than a MiB gets none, instead of having all others work in small pieces.
+    let bytes = min(Self.bytesOfSubtask, max(longest, 1 << 20) / 2)
+    return bytes / (rows.count * rows.elementType.byteCount)
   }
 
   /// Whether there is no pool to ask for help, and none is needed.
@@ -254,7 +264,7 @@ extension OperatorContext {
     pool == nil && (options.capability ?? .cpu) == .cpu
   }
 
-  /// What a subtask that travels reads at most: half of what a message may have, unless limits say otherwise.
+  /// What a subtask that travels reads at most: half of what a message may have by default.
   fileprivate static var bytesOfSubtask: Int { WireLimits().message / 2 }
 
   /// 16 MiB of vectors take a millisecond or more.

@@ -12,6 +12,8 @@ package struct Hello: Hashable, Codable, Sendable {
   package var blas: String
   /// Whether it insists on the other side's computing the same bits.
   package var requiresSameBits: Bool
+  /// The most bytes that a message to it may have: ``WireLimits/message`` of its end of the connection.
+  package var longestMessage: Int
 
   package init(
     host: UInt64, name: String, types: [String: Int], kernels: String, blas: String,
@@ -23,6 +25,7 @@ package struct Hello: Hashable, Codable, Sendable {
     self.kernels = kernels
     self.blas = blas
     self.requiresSameBits = requiresSameBits
+    longestMessage = WireLimits().message
   }
 
   /// Refuses to speak to `other` when a type both know has two versions, or when one side insists on the same bits and they

@@ -46,6 +46,8 @@ package final class Peer: Sendable {
   ) {
     self.link = link
     self.server = server
+    var hello = hello
+    hello.longestMessage = link.limits.message
     shell = Monitor(
       Shell(
         state: PeerState(
@@ -89,6 +91,15 @@ package final class Peer: Sendable {
 
   /// What the other side said about itself, once it has.
   package var hello: Hello? { shell.withLock { $0.hello } }
+
+  /// The most bytes that a message to the other side may have: what both ends allow.
+  package var longestMessage: Int { outgoing.message }
+
+  private var outgoing: WireLimits {
+    var limits = link.limits
+    limits.message = min(limits.message, max(0, hello?.longestMessage ?? .max))
+    return limits
+  }
 
   /// Whether the connection is over.
   package var hasEnded: Bool { shell.withLock { $0.state.hasEnded } }
@@ -150,7 +161,7 @@ package final class Peer: Sendable {
   /// Refuses a call that would end the connection when it arrives, or that no message holds.
   private func check(_ call: Message) throws(RuntimeError) {
     do {
-      try Frame.check(call, limits: link.limits)
+      try Frame.check(call, limits: outgoing)
     } catch {
       throw RuntimeError(
         error.code,
@@ -305,7 +316,7 @@ extension Peer {
         }
       }
       do throws(RuntimeError) {
-        try Frame.check(answer, limits: self.link.limits)
+        try Frame.check(answer, limits: self.outgoing)
       } catch {
         answer = .failure(error, registry: Registry())
       }

@@ -62,6 +62,11 @@ public final class ActorPool: Sendable {
     dispatcher.withLock { $0.workers.contains { $0.executor == nil } }
   }
 
+  /// The most bytes that a message to any of its workers may have; nil where all are threads.
+  package var longestMessage: Int? {
+    dispatcher.withLock { $0.workers }.compactMap { ($0 as? RemoteWorker)?.longestMessage }.min()
+  }
+
   /// Whether a worker has nothing to do.
   package var hasIdleWorker: Bool {
     dispatcher.withLock { $0.state.workers.contains { $0.status == .idle } }

@@ -8,6 +8,21 @@ struct Idle: Subtask {
   func run(_ operands: Operands) throws -> Int { 0 }
 }
 
+/// A link whose end takes less than the other may send.
+private final class LimitedLink: Link {
+  let link: MemoryLink
+  let limits: WireLimits
+
+  init(link: MemoryLink, limits: WireLimits) { (self.link, self.limits) = (link, limits) }
+
+  var peerName: String { link.peerName }
+
+  func start(_ receiver: any LinkReceiver) { link.start(receiver) }
+  func send(_ message: Message) { link.send(message) }
+  func waitUntilWritable() async throws { try await link.waitUntilWritable() }
+  func close(_ reason: RuntimeError) { link.close(reason) }
+}
+
 @Suite("What one peer may take", .timeLimit(.minutes(3)))
 struct PeerLimitTests {
   private static let registry = Registry(actors: [Calculator.self], subtasks: [Idle.self])
@@ -48,6 +63,31 @@ struct PeerLimitTests {
       }
     }
     return codes
+  }
+
+  @Test("no longer calls than either side allows: what is refused is not sent, and others go on")
+  func longestMessage() async throws {
+    let (a, b) = MemoryLink.pair()
+    var limits = WireLimits()
+    limits.message = 4096
+    let system = ByzActorSystem(registry: Self.registry)
+    let host = WorkerHost(system: system, isWorker: true)
+    let server = Peer(
+      link: LimitedLink(link: b, limits: limits), server: host,
+      hello: system.hello(namesBLAS: false))
+    let client = Peer(
+      link: a, hello: ByzActorSystem(registry: Self.registry).hello(namesBLAS: false))
+    server.begin()
+    try await client.open()
+    #expect(client.longestMessage == 4096)
+    let error = await #expect(throws: RuntimeError.self) {
+      try await client.call(body: [UInt8](repeating: 0, count: 5000))
+    }
+    #expect(error?.message.contains("does not fit into one message") == true)
+    #expect(!client.hasEnded)
+    #expect(try await client.call(body: WireValue.null.serialized()).kind == .failure)
+    await client.close()
+    await host.connectionEnded()
   }
 
   @Test("so many introductions at a time, also for calls that nobody waits for any more")

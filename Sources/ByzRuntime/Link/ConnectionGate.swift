@@ -22,10 +22,10 @@ package struct ConnectionGate: Sendable {
   private var second: UInt64 = 0
   private var acceptsByParty: [[UInt8]: Int] = [:]
 
-  package init(options: TCPListenerOptions) {
-    maxConnections = options.maxConnections
-    maxConnectionsPerParty = options.maxConnectionsPerAddress
-    maxAcceptsPerSecond = options.maxAcceptsPerSecondPerAddress
+  package init(maxConnections: Int, maxConnectionsPerParty: Int, maxAcceptsPerSecond: Int) {
+    self.maxConnections = maxConnections
+    self.maxConnectionsPerParty = maxConnectionsPerParty
+    self.maxAcceptsPerSecond = maxAcceptsPerSecond
   }
 
   /// A connection from `party` at a time, in whole seconds of a clock that does not go back. Nil
