@@ -14,8 +14,11 @@ public struct RemoteCluster: ClusterBackend {
 
   /// Nodes on `backends`, in turn.
   ///
-  /// - Parameter stragglerFactor: how many times as long as most nodes took for a run the others may still take, or the deadlines of its
-  ///   rounds if that is more; then they are given up. From 1 to a million.
+  /// - Parameters:
+  ///   - backends: children of this process, or hosts.
+  ///   - liveness: how soon a node that is silent is lost.
+  ///   - stragglerFactor: how many times as long as most nodes took for a run the others may still take, or the deadlines of its rounds
+  ///     if that is more; then they are given up. From 1 to a million.
   public init(
     _ backends: [any WorkerBackend], liveness: Liveness = Liveness(), stragglerFactor: Int = 10
   ) {
@@ -205,8 +208,8 @@ private final class RemoteNodes: Cluster {
   /// those that have not answered after `Liveness.timeout` and the deadline of a round are closed.
   ///
   /// - Parameter rounds: of a run: they are closed, too, when more than half of all nodes have answered, and most of those that are not
-  ///   lost, and the others have not after another the straggler factor's times as long, or after as many deadlines as there are
-  ///   rounds, and `Liveness.timeout` and one deadline. A node that a liar keeps waiting takes its deadline in every round.
+  ///   lost, and the others have not after `stragglerFactor` times as long again, or after as many deadlines as there are rounds, and
+  ///   `Liveness.timeout` and one deadline. A node that a liar keeps waiting takes its deadline in every round.
   private func ask<Answer: Sendable>(
     _ numbers: [Int], stragglersOf rounds: Int? = nil,
     _ question: @escaping @Sendable (Int, GossipHost) async throws -> Answer
