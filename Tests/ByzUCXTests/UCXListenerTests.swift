@@ -102,16 +102,18 @@ extension UCXTests {
         listener in
         // Soon two come in one and the same second.
         var refusal: RuntimeError?
+        var admitted = 0
         for _ in 0..<100 where refusal == nil {
           do {
             let link = try await UCXLink.connect(to: listener.address, options: options)
             link.close(RuntimeError(.stopped, "It was let in."))
             await link.waitUntilGone()
+            admitted += 1
           } catch let error as RuntimeError {
             refusal = error
           }
         }
-        #expect(refusal?.code == .workerStartFailed)
+        #expect(refusal?.code == .workerStartFailed && admitted > 0)
       }
     }
 

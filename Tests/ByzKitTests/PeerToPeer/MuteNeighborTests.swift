@@ -86,7 +86,9 @@ struct MuteNeighborTests {
     let liveness = Liveness(interval: .milliseconds(500), timeout: .seconds(3))
     let host = RemoteCluster(backends, liveness: liveness, stragglerFactor: 1)
     try await withCluster(plan, on: host) { cluster in
-      for (node, reports) in try await cluster.run(rounds: 2).enumerated() {
+      let results = try await cluster.run(rounds: 2)
+      #expect(results.count == 5)
+      for (node, reports) in results.enumerated() {
         switch reports {
         case .success(let reports): #expect(node != 3 && reports.count == 2)
         case .failure(let error):
