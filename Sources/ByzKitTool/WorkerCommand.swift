@@ -58,6 +58,16 @@ struct WorkerCommand: AsyncParsableCommand {
     help: "The most calls of one connection that are carried out at a time. (default: 4096)")
   var maxCalls: Int?
   @Option(
+    help: ArgumentHelp(
+      "The most that one connection may bring in a second; who sends more waits. (default: no limit)",
+      valueName: "MiB"))
+  var maxRate: Int?
+  @Option(
+    help: """
+      The most messages that one connection may bring in a second; who sends more waits. (default: no limit)
+      """)
+  var maxMessagesPerSecond: Int?
+  @Option(
     help: """
       A file for counters of connections, calls and bytes: one object of JSON, written anew each second in which they change, and at \
       the end.
@@ -105,6 +115,18 @@ struct WorkerCommand: AsyncParsableCommand {
     if let maxCalls, maxCalls < 2 {
       throw ValidationError("--max-calls is \(maxCalls), and must be at least 2.")
     }
+    if let maxRate, !(1...1_048_576).contains(maxRate) {
+      throw ValidationError("--max-rate is \(maxRate), and must be from 1 to 1048576 MiB.")
+    }
+    if let maxMessagesPerSecond, maxMessagesPerSecond < 10 {
+      throw ValidationError(
+        "--max-messages-per-second is \(maxMessagesPerSecond), and must be at least 10.")
+    }
+    if ucx, maxRate ?? maxMessagesPerSecond != nil {
+      throw ValidationError(
+        "UCX takes what comes: --ucx and --max-rate or --max-messages-per-second exclude each other."
+      )
+    }
     guard (0...86_400).contains(drainSeconds) else {
       throw ValidationError("--drain-seconds is \(drainSeconds), and must be from 0 to 86400.")
     }
@@ -143,6 +165,8 @@ struct WorkerCommand: AsyncParsableCommand {
         listener.maxConnectionsPerAddress = maxConnections
       }
       if let maxAcceptsPerSecond { listener.maxAcceptsPerSecondPerAddress = maxAcceptsPerSecond }
+      listener.maxBytesPerSecond = maxRate.map { $0 << 20 }
+      listener.maxMessagesPerSecond = maxMessagesPerSecond
       try await host(signals) { options, body in
         try await withWorkerServer(
           on: address, registry: .byzKit, listener: listener, options: options, body: body)

@@ -19,8 +19,11 @@ final class LinkHandler: ChannelInboundHandler {
 
   private var reader: FrameReader
   private var progress: FrameProgress?
-  /// What arrived before there was a receiver; reading stops at once then.
+  private var rate: RateLimit?
+  /// What arrived before there was a receiver, or faster than it may; reading stops at once then.
   private var early: [ByteBuffer] = []
+  /// Set while nothing is taken, because too much has come.
+  private var pause: Scheduled<Void>?
   private var isReceiving = true
   private var patience = Patience()
   /// Set while the event loop does not sleep, since the next message may be on its way.
@@ -45,6 +48,7 @@ final class LinkHandler: ChannelInboundHandler {
     isAuthenticated = !settings.mustAuthenticate
     reader = FrameReader(
       limits: settings.mustAuthenticate ? settings.limits.ofStrangers : settings.limits)
+    rate = settings.rate
     progress = settings.progress.map {
       FrameProgress(
         interval: UInt64($0.interval.timeAmount.nanoseconds),
@@ -96,6 +100,9 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   func channelInactive(context: ChannelHandlerContext) {
+    // What had come by the end counts, however fast it came.
+    rate = nil
+    endPause()
     finish(closedByPeer)
     tellReceiver()
     giveUp(ChannelError.eof)
@@ -154,7 +161,11 @@ final class LinkHandler: ChannelInboundHandler {
     isReceiving = false
     early = []
     outgoing.removeAll()
-    for timer in [admission, readiness, progressCheck] { timer?.cancel() }
+    for timer in [admission, readiness, progressCheck, pause] { timer?.cancel() }
+    if pause != nil {
+      pause = nil
+      setAutoRead(true)
+    }
     link?.markClosed(reason)
     if lingers, let context {
       context.close(mode: .output, promise: nil)
@@ -180,23 +191,31 @@ final class LinkHandler: ChannelInboundHandler {
   func start(_ receiver: any LinkReceiver) {
     if let end { return receiver.linkClosed(end) }
     self.receiver = receiver
-    let buffers = early
-    guard !buffers.isEmpty else { return }
-    early = []
-    for buffer in buffers { receive(buffer) }
-    setAutoRead(true)
+    takeEarly()
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     patience.end()
     guard isReceiving else { return }
     let buffer = unwrapInboundIn(data)
-    if receiver == nil {
-      if early.isEmpty { setAutoRead(false) }
-      early.append(buffer)
-    } else {
-      receive(buffer)
-    }
+    rate?.received(bytes: buffer.readableBytes, at: NIODeadline.now().uptimeNanoseconds)
+    take(buffer)
+  }
+
+  /// Now, or later.
+  private func take(_ buffer: ByteBuffer) {
+    guard isReceiving else { return }
+    guard receiver == nil || pause != nil else { return receive(buffer) }
+    if early.isEmpty { setAutoRead(false) }
+    early.append(buffer)
+  }
+
+  private func takeEarly() {
+    let buffers = early
+    guard !buffers.isEmpty else { return }
+    early = []
+    for buffer in buffers { take(buffer) }
+    if pause == nil { setAutoRead(true) }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -221,7 +240,8 @@ final class LinkHandler: ChannelInboundHandler {
     let byteCount = buffer.readableBytes
     var completed = false
     do {
-      while buffer.readableBytes > 0, isReceiving {
+      completed = try takeMessages()
+      while buffer.readableBytes > 0, isReceiving, pause == nil {
         _ = try reader.fill { room in
           buffer.readWithUnsafeReadableBytes { bytes in
             let count = min(bytes.count, room.count)
@@ -229,11 +249,7 @@ final class LinkHandler: ChannelInboundHandler {
             return (count, count)
           }
         }
-        while isReceiving, let message = try reader.next() {
-          completed = true
-          hasFirstMessage = true
-          receiver?.receive(message)
-        }
+        if try takeMessages() { completed = true }
       }
     } catch {
       let peer = link?.peerName ?? peerName
@@ -244,7 +260,25 @@ final class LinkHandler: ChannelInboundHandler {
     }
     if !completed, isReceiving { receiver?.heard() }
     admitIfKnown()
-    watch(byteCount, completed: completed)
+    watch(byteCount - buffer.readableBytes, completed: completed)
+    pauseIfTooFast()
+    if buffer.readableBytes > 0, isReceiving { early.append(buffer) }
+  }
+
+  /// Hands over what is whole, as much as may come now.
+  ///
+  /// - Returns: whether there was anything.
+  private func takeMessages() throws -> Bool {
+    var hasAny = false
+    while isReceiving, pause == nil, let message = try reader.next() {
+      hasAny = true
+      hasFirstMessage = true
+      receiver?.receive(message)
+      guard rate != nil else { continue }
+      rate?.receivedMessage(at: NIODeadline.now().uptimeNanoseconds)
+      pauseIfTooFast()
+    }
+    return hasAny
   }
 
   func stopReceiving() { isReceiving = false }
@@ -263,6 +297,39 @@ final class LinkHandler: ChannelInboundHandler {
 
   // MARK: - How fast it comes in
 
+  /// The other side waits for as long as it is ahead: what it sends stays in its socket.
+  private func pauseIfTooFast() {
+    guard let rate, pause == nil, isReceiving else { return }
+    let time = rate.pause(at: NIODeadline.now().uptimeNanoseconds)
+    guard time > 0 else { return }
+    setAutoRead(false)
+    pauseOn(for: time)
+  }
+
+  /// In parts, since the other side, which can say nothing, does not count as silent.
+  private func pauseOn(for time: Int64) {
+    pause = schedule(.nanoseconds(min(time, Self.longestSilence))) { handler, _ in
+      handler.receiver?.heard()
+      let left = handler.rate?.pause(at: NIODeadline.now().uptimeNanoseconds) ?? 0
+      if left > 0 { handler.pauseOn(for: left) } else { handler.endPause() }
+    }
+  }
+
+  private static let longestSilence: Int64 = 50_000_000
+
+  private func endPause() {
+    guard pause != nil, isReceiving else { return }
+    pause?.cancel()
+    pause = nil
+    // The time was not the other side's.
+    progress?.received(
+      0, completed: true, isAmidMessage: reader.isAmidMessage,
+      at: NIODeadline.now().uptimeNanoseconds)
+    // What is whole already comes first.
+    early.insert(ByteBuffer(), at: 0)
+    takeEarly()
+  }
+
   private func watch(_ byteCount: Int, completed: Bool) {
     guard progress != nil, isReceiving else { return }
     progress?.received(
@@ -274,6 +341,8 @@ final class LinkHandler: ChannelInboundHandler {
   /// One timer for as long as messages follow each other, not one for each.
   private func checkProgress() {
     progressCheck = nil
+    // It goes on when more comes.
+    guard pause == nil else { return }
     let now = NIODeadline.now().uptimeNanoseconds
     switch progress?.verdict(at: now) {
     case .wait(let time)?:

@@ -14,6 +14,8 @@ struct LinkSettings: Sendable {
   var admissionTimeout: Duration?
   /// How fast a message that has begun must arrive; nil for no limit.
   var progress: (interval: Duration, minimumBytesPerSecond: Int)?
+  /// How much may come in within a second; nil for no limit.
+  var rate: RateLimit?
 
   /// What every socket is told: small messages at once, and a question now and then whether the
   /// other machine is still there. The size of the buffers is left to the kernel, whose own choice

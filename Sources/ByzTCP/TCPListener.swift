@@ -75,6 +75,7 @@ private final class TCPListener: Sendable {
       // Asks the name service for a name and waits; a listener starts once.
       let local = try SocketAddress.makeAddressResolvingHost(address.host, port: address.port)
       try options.check(local)
+      try options.checkRates()
       let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         .serverChannelOption(.backlog, value: 1024)
         .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -151,7 +152,7 @@ private final class TCPListener: Sendable {
     let settings = LinkSettings(
       isTLS: context != nil, limits: options.limits, mustAuthenticate: options.token != nil,
       readyTimeout: options.handshakeTimeout, admissionTimeout: options.handshakeTimeout,
-      progress: (options.progressInterval, options.minimumBytesPerSecond))
+      progress: (options.progressInterval, options.minimumBytesPerSecond), rate: options.rate)
     try LinkHandler.install(in: channel, settings: settings).whenSuccess { link in
       self.accept(
         link, self.options.token.map { TokenAuthenticator(role: .server, token: $0) })
@@ -169,6 +170,24 @@ extension ConnectionGate {
 }
 
 extension TCPListenerOptions {
+  fileprivate var rate: RateLimit? {
+    guard maxBytesPerSecond != nil || maxMessagesPerSecond != nil else { return nil }
+    return RateLimit(bytesPerSecond: maxBytesPerSecond, messagesPerSecond: maxMessagesPerSecond)
+  }
+
+  /// Who may send less would wait for seconds after one large read.
+  fileprivate func checkRates() throws(RuntimeError) {
+    for (name, rate, least) in [
+      ("maxBytesPerSecond", maxBytesPerSecond, max(1 << 20, minimumBytesPerSecond)),
+      ("maxMessagesPerSecond", maxMessagesPerSecond, 10),
+    ] {
+      if let rate, rate < least {
+        throw RuntimeError(
+          .invalidConfiguration, "\(name) is \(rate), and must be at least \(least).")
+      }
+    }
+  }
+
   /// Refuses to let in whoever comes, from wherever.
   fileprivate func check(_ address: SocketAddress) throws(RuntimeError) {
     guard !insecure, !address.isLoopback else { return }

@@ -56,6 +56,12 @@ public struct TCPListenerOptions: Sendable {
   /// How long a message that has begun may be slower than ``minimumBytesPerSecond``. By default 10
   /// seconds.
   public var progressInterval: Duration = .seconds(10)
+  /// How many bytes of a connection are taken within a second, at least 1 MiB and ``minimumBytesPerSecond``; nil for as many as come.
+  /// Who sends more waits.
+  public var maxBytesPerSecond: Int?
+  /// How many messages of a connection are taken within a second, at least 10; nil for as many as come. Who sends more waits. A
+  /// call is one; so are a heartbeat, one for each `Liveness.interval`, and the answer to one of the other side's.
+  public var maxMessagesPerSecond: Int?
   /// Allows strangers: listens on other than loopback addresses without certificates of clients, or
   /// a token within TLS.
   public var insecure = false
