@@ -105,7 +105,7 @@ let package = Package(
     .executableTarget(
       name: "byzkit-faults",
       dependencies: [
-        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "CByzSystem",
+        "ByzKit", "ByzRuntime", "ByzTCP", "ByzTensor", "ByzUCX", "CByzSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/ByzFaults", swiftSettings: settings),
     // The command line, one file for each command.

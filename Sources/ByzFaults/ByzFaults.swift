@@ -47,7 +47,9 @@ struct ByzFaults: AsyncParsableCommand {
   mutating func run() async throws {
     // What a process makes once and keeps: event loops, the alarm's thread, shared memory.
     for warmUp in 0..<3 as Range<UInt64> {
-      do { _ = try await FaultRun(seed: .max - warmUp).run() } catch {
+      do {
+        _ = try await FaultRun(seed: .max - warmUp, witnesses: Witnesses(), hasAll: true).run()
+      } catch {
         if !json { print("warming up: \(error)") }
       }
     }
@@ -88,9 +90,10 @@ struct ByzFaults: AsyncParsableCommand {
 
   /// One run, whose time is bounded and which leaves nothing behind.
   private func once(_ number: UInt64) async throws -> FaultCounts {
-    let before = Leftovers.now()
+    let witnesses = Witnesses()
+    let before = Leftovers.now(witnesses)
     let counts = try await withThrowingTaskGroup(of: FaultCounts?.self) { group in
-      group.addTask { try await FaultRun(seed: number).run() }
+      group.addTask { try await FaultRun(seed: number, witnesses: witnesses).run() }
       group.addTask {
         try await Task.sleep(for: Self.limit)
         // Nothing can be waited for any more.
@@ -100,7 +103,7 @@ struct ByzFaults: AsyncParsableCommand {
       defer { group.cancelAll() }
       return try await group.next()!!
     }
-    let after = await Leftovers.settle(to: before)
+    let after = await Leftovers.settle(to: before, witnesses)
     guard after.isWithin(before) else {
       throw FaultFailure(
         "Left behind: before \(before); after \(after): \(Leftovers.childStates())")

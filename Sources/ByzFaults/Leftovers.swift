@@ -8,8 +8,10 @@ struct Leftovers: Hashable, CustomStringConvertible {
   var sharedMemoryFiles: Int
   /// Those with a name of their own: Swift's threads have the program's or a queue's, and come as they are needed.
   var threads: Int
+  /// What a task that waits for ever would keep.
+  var witnesses: Int
 
-  static func now() -> Leftovers {
+  static func now(_ witnesses: Witnesses) -> Leftovers {
     Leftovers(
       processes: children().count, descriptors: entries("/proc/self/fd").count,
       sharedMappings: text("/proc/self/maps").split(separator: "\n").count {
@@ -18,16 +20,19 @@ struct Leftovers: Hashable, CustomStringConvertible {
       sharedMemoryFiles: entries("/dev/shm").count { $0.contains("byzkit") },
       threads: threadNames().count {
         !$0.hasPrefix("byzkit-faults") && !$0.contains("-qos")
-      })
+      },
+      witnesses: witnesses.living)
   }
 
   /// Waits until no more is there than before; what ends may take a moment.
-  static func settle(to before: Leftovers, within limit: Int = 3000) async -> Leftovers {
-    var after = now()
+  static func settle(
+    to before: Leftovers, _ witnesses: Witnesses, within limit: Int = 3000
+  ) async -> Leftovers {
+    var after = now(witnesses)
     for _ in 0..<limit where !after.isWithin(before) {
       // What is waited for is the system, which tells nobody.
       try? await Task.sleep(for: .milliseconds(10))
-      after = now()
+      after = now(witnesses)
     }
     return after
   }
@@ -35,7 +40,7 @@ struct Leftovers: Hashable, CustomStringConvertible {
   func isWithin(_ before: Leftovers) -> Bool {
     processes <= before.processes && descriptors <= before.descriptors
       && sharedMappings <= before.sharedMappings && sharedMemoryFiles <= before.sharedMemoryFiles
-      && threads <= before.threads
+      && threads <= before.threads && witnesses <= before.witnesses
   }
 
   /// The processes that this one has started, dead ones too until they are buried.
@@ -83,7 +88,7 @@ struct Leftovers: Hashable, CustomStringConvertible {
   var description: String {
     """
     \(processes) processes, \(descriptors) descriptors, \(sharedMappings) shared mappings, \
-    \(sharedMemoryFiles) shared files, \(threads) threads
+    \(sharedMemoryFiles) shared files, \(threads) threads, \(witnesses) systems, pools, clusters and runs
     """
   }
 }

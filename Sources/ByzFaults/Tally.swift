@@ -22,6 +22,7 @@ extension FaultRun {
   /// is found again, whatever becomes of its connections.
   func tallies() async throws {
     try await withActorSystem(faultRegistry, liveness: faultLiveness) { system in
+      witnesses.watch(system)
       try await withThrowingDiscardingTaskGroup { group in
         for index in proxies.indices {
           group.addTask { while !self.isOver { try await self.tally(at: index, in: system) } }
@@ -90,5 +91,5 @@ extension FaultRun {
     }
   }
 
-  private func deathCount(of index: Int) -> Int { deaths.withLock { $0[index] } }
+  func deathCount(of index: Int) -> Int { deaths.withLock { $0[index] } }
 }

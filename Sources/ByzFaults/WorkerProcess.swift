@@ -1,6 +1,7 @@
 import ByzKit
 import ByzRuntime
 import ByzTCP
+import ByzUCX
 import CByzSystem
 import Glibc
 
@@ -20,11 +21,14 @@ struct Errand: Subtask {
   var result: UInt64 { (number &* 0x9E37_79B9_7F4A_7C15) ^ (number >> 7) }
 }
 
-let faultRegistry = Registry.byzKit.merging(Registry(actors: [Tally.self], subtasks: [Errand.self]))
+let faultRegistry = Registry.byzKit.merging(
+  Registry(actors: [Correspondent.self, Tally.self], subtasks: [Errand.self]))
 let faultLiveness = Liveness(interval: .milliseconds(50), timeout: .milliseconds(400))
 
-/// A child process that serves workers over TCP.
+/// A child process that serves workers over TCP or UCX.
 final class WorkerProcess: Sendable {
+  enum Transport: String { case tcp, ucx }
+
   static let environmentName = "BYZKIT_FAULTS_WORKER"
 
   let port: Int
@@ -33,7 +37,7 @@ final class WorkerProcess: Sendable {
 
   var identifier: pid_t { child.identifier }
 
-  init() throws {
+  init(over transport: Transport) throws {
     var sockets: (CInt, CInt) = (-1, -1)
     let status = withUnsafeMutableBytes(of: &sockets) {
       byz_socket_pair($0.assumingMemoryBound(to: CInt.self).baseAddress!)
@@ -41,7 +45,8 @@ final class WorkerProcess: Sendable {
     guard status == 0 else { throw FaultFailure("There is no socket for a worker process.") }
     defer { byz_close(sockets.1) }
     child = try ChildProcess(
-      executable: nil, arguments: ["byzkit-faults"], environment: [Self.environmentName: "1"],
+      executable: nil, arguments: ["byzkit-faults"],
+      environment: [Self.environmentName: transport.rawValue],
       descriptors: [sockets.1])
     socket = sockets.0
     // It says its port first.
@@ -60,17 +65,26 @@ final class WorkerProcess: Sendable {
 
   /// In a process that was started as one: serves until its parent goes, and never returns.
   static func runIfRequested() {
-    guard getenv(environmentName) != nil else { return }
+    guard let value = getenv(environmentName) else { return }
+    let transport = Transport(rawValue: String(cString: value))
     let socket = ChildProcess.firstDescriptor
     Task {
       do {
         var options = WorkerServerOptions()
         options.liveness = faultLiveness
-        try await withWorkerServer(registry: faultRegistry, options: options) { server in
-          var port = UInt16(try TCPAddress(server.address).port)
+        @Sendable func serve(_ server: WorkerServer) async throws {
+          guard var port = server.address.split(separator: ":").last.flatMap({ UInt16($0) }) else {
+            throw FaultFailure("No port in \(server.address).")
+          }
           _ = send(socket, &port, 2, Int32(MSG_NOSIGNAL))
           // The main thread ends the process.
           await server.waitUntilDraining()
+        }
+        if transport == .ucx {
+          try await withUCXWorkerServer(
+            on: "127.0.0.1:0", registry: faultRegistry, options: options, body: serve)
+        } else {
+          try await withWorkerServer(registry: faultRegistry, options: options, body: serve)
         }
       } catch {
         exit(1)

@@ -56,7 +56,7 @@ extension Aggregator {
     return try await aggregate(vectors, in: context)
   }
 
-  func aggregate<Element>(
+  package func aggregate<Element>(
     _ vectors: [Tensor<Element>], in context: OperatorContext
   ) async throws -> Tensor<Element> {
     var vectors = vectors
