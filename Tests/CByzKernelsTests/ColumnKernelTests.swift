@@ -171,14 +171,17 @@ private enum Kind {
   case normal, ties, nonFinite, offset, huge, tiny, subnormal, largest
 }
 
-/// Ragged widths, from one lane to more than two stretches of the kernels that go along rows, for both types.
+/// Ragged widths, from one lane to more than two stretches of the kernels that go along rows, and to more than four tiles of those that
+/// sort columns and copy each tile but the first two while another is sorted; for both types.
 private func tables(_ n: Int, _ kinds: Kind...) -> [Table] {
   var words = Words(state: UInt64(n))
   return kinds.flatMap { kind in
     [Element.float, .double].map { type in
       let width =
         n == 9
-        ? 2 * 1024 + 17 : n == 33 ? 257 : [1, 15, 17, 33][Int(words.next() % (n > 100 ? 3 : 4))]
+        ? 2 * 1024 + 17
+        : n == 33 || n == 64
+          ? 4 * 512 + 17 : [1, 15, 17, 33][Int(words.next() % (n > 100 ? 3 : 4))]
       let columns = (0..<width).map { _ in
         (0..<n).map { _ in type.rounded(words.value(kind, type)) }
       }
