@@ -118,9 +118,9 @@ struct WorkerCommand: AsyncParsableCommand {
     if let maxRate, !(1...1_048_576).contains(maxRate) {
       throw ValidationError("--max-rate is \(maxRate), and must be from 1 to 1048576 MiB.")
     }
-    if let maxMessagesPerSecond, maxMessagesPerSecond < 10 {
+    if let maxMessagesPerSecond, maxMessagesPerSecond < 1000 {
       throw ValidationError(
-        "--max-messages-per-second is \(maxMessagesPerSecond), and must be at least 10.")
+        "--max-messages-per-second is \(maxMessagesPerSecond), and must be at least 1000.")
     }
     if ucx, maxRate ?? maxMessagesPerSecond != nil {
       throw ValidationError(

@@ -9,11 +9,12 @@ final class LinkHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
-  /// The link, once TLS is done or the connection stands; or why there is none.
-  private let ready: EventLoopPromise<TCPLink>
+  /// The link, once TLS is done or the connection stands; or why there is none. Nil when that is told, since it keeps the link.
+  private var ready: EventLoopPromise<TCPLink>?
 
   private let settings: LinkSettings
   private var context: ChannelHandlerContext?
+  /// It keeps this handler, so it is let go of when the channel has closed.
   private var link: TCPLink?
   private var receiver: (any LinkReceiver)?
 
@@ -42,9 +43,9 @@ final class LinkHandler: ChannelInboundHandler {
   /// Why the connection ended.
   private var end: RuntimeError?
 
-  private init(settings: LinkSettings, eventLoop: any EventLoop) {
+  private init(settings: LinkSettings, ready: EventLoopPromise<TCPLink>) {
     self.settings = settings
-    ready = eventLoop.makePromise()
+    self.ready = ready
     isAuthenticated = !settings.mustAuthenticate
     reader = FrameReader(
       limits: settings.mustAuthenticate ? settings.limits.ofStrangers : settings.limits)
@@ -60,15 +61,16 @@ final class LinkHandler: ChannelInboundHandler {
   static func install(
     in channel: any Channel, settings: LinkSettings
   ) throws -> EventLoopFuture<TCPLink> {
-    let handler = LinkHandler(settings: settings, eventLoop: channel.eventLoop)
+    let ready = channel.eventLoop.makePromise(of: TCPLink.self)
+    let handler = LinkHandler(settings: settings, ready: ready)
     do {
       try channel.pipeline.syncOperations.addHandler(handler)
     } catch {
       // The channel has closed already.
-      handler.ready.fail(error)
+      ready.fail(error)
       throw error
     }
-    return handler.ready.futureResult
+    return ready.futureResult
   }
 
   // MARK: - From beginning to end
@@ -87,6 +89,7 @@ final class LinkHandler: ChannelInboundHandler {
     tellReceiver()
     giveUp(ChannelError.eof)
     self.context = nil
+    link = nil
   }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -127,14 +130,16 @@ final class LinkHandler: ChannelInboundHandler {
     let link = TCPLink(
       peerName: peerName, limits: settings.limits, handler: self, eventLoop: context.eventLoop)
     self.link = link
-    ready.succeed(link)
+    ready?.succeed(link)
+    ready = nil
   }
 
   /// Fails what waits for the link, if there is none yet.
   private func giveUp(_ error: any Error) {
     readiness?.cancel()
     guard link == nil else { return }
-    ready.fail(error)
+    ready?.fail(error)
+    ready = nil
     context?.close(promise: nil)
   }
 
@@ -160,6 +165,7 @@ final class LinkHandler: ChannelInboundHandler {
     end = reason
     isReceiving = false
     early = []
+    reader.drop()
     outgoing.removeAll()
     for timer in [admission, readiness, progressCheck, pause] { timer?.cancel() }
     if pause != nil {

@@ -26,6 +26,8 @@ struct LinkSettings: Sendable {
   /// Large reads for tensors, small ones for small calls.
   static let reads = AdaptiveRecvByteBufferAllocator(
     minimum: 2048, initial: 16 << 10, maximum: 512 << 10)
+  /// Of messages without bodies that is what may come in half a second at the lowest limit there is.
+  static let limitedReads = FixedSizeRecvByteBufferAllocator(capacity: 16 << 10)
   /// What may lie in the channel, unsent, before it is given more.
   static let unsent = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 1 << 20)
 }

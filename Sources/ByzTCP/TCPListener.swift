@@ -145,6 +145,11 @@ private final class TCPListener: Sendable {
       for (option, value) in LinkSettings.socketOptions {
         try sockets.setOption(option, value: value)
       }
+      // What has been read waits its turn here: not much of it, or nobody would notice for long that the other side has gone.
+      if options.rate != nil {
+        try sockets.setOption(.recvAllocator, value: LinkSettings.limitedReads)
+        try sockets.setOption(.maxMessagesPerRead, value: 1)
+      }
     }
     if let context {
       try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
@@ -179,7 +184,7 @@ extension TCPListenerOptions {
   fileprivate func checkRates() throws(RuntimeError) {
     for (name, rate, least) in [
       ("maxBytesPerSecond", maxBytesPerSecond, max(1 << 20, minimumBytesPerSecond)),
-      ("maxMessagesPerSecond", maxMessagesPerSecond, 10),
+      ("maxMessagesPerSecond", maxMessagesPerSecond, 1000),
     ] {
       if let rate, rate < least {
         throw RuntimeError(

@@ -59,7 +59,7 @@ public struct TCPListenerOptions: Sendable {
   /// How many bytes of a connection are taken within a second, at least 1 MiB and ``minimumBytesPerSecond``; nil for as many as come.
   /// Who sends more waits.
   public var maxBytesPerSecond: Int?
-  /// How many messages of a connection are taken within a second, at least 10; nil for as many as come. Who sends more waits. A
+  /// How many messages of a connection are taken within a second, at least 1,000; nil for as many as come. Who sends more waits. A
   /// call is one; so are a heartbeat, one for each `Liveness.interval`, and the answer to one of the other side's.
   public var maxMessagesPerSecond: Int?
   /// Allows strangers: listens on other than loopback addresses without certificates of clients, or

@@ -89,8 +89,9 @@ package final class UCXLink: Link {
 
   package func start(_ receiver: any LinkReceiver) {
     let reason: RuntimeError? = state.withLock { state in
-      state.receiver = receiver
+      // Kept from here on, it would never be let go of.
       if case .closed(let reason) = state.phase { return reason }
+      state.receiver = receiver
       wake(&state)
       return nil
     }

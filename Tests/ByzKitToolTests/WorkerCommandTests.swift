@@ -190,9 +190,9 @@ struct WorkerCommandTests {
       (["--max-message", "1048577"], 64, "must be from 1 to 1048576 MiB"),
       (["--max-calls", "1"], 64, "must be at least 2"),
       (["--max-rate", "0"], 64, "must be from 1 to 1048576 MiB"),
-      (["--max-messages-per-second", "9"], 64, "must be at least 10"),
+      (["--max-messages-per-second", "999"], 64, "must be at least 1000"),
       (["--ucx", "--max-rate", "1"], 64, "UCX takes what comes"),
-      (["--ucx", "--max-messages-per-second", "10"], 64, "UCX takes what comes"),
+      (["--ucx", "--max-messages-per-second", "1000"], 64, "UCX takes what comes"),
       (["--listen", "127.0.0.1:0", "--metrics-file", "none/metrics"], 1, "none/metrics"),
     ] {
       let process = try tool.process(["worker"] + arguments)

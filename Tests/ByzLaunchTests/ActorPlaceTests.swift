@@ -41,6 +41,9 @@ distributed actor Clerk: RemoteActor {
     isBusy = true
     defer { isBusy = false }
     count += 1
+    // Long enough for another to come.
+    let end = ContinuousClock.now + .microseconds(200)
+    while ContinuousClock.now < end {}
     return [count, wasAlone ? 1 : 0]
   }
 

@@ -20,6 +20,37 @@ struct TCPLinkTests {
     }
   }
 
+  private struct Ended: Sendable {
+    weak let link: (any Link)?
+  }
+
+  @Test("nothing keeps a link that has ended, on either side, nor what it had of a tensor")
+  func nothingKept() async throws {
+    let ended = Monitor<[Ended]>([])
+    @Sendable func note(_ link: any Link) { ended.withLock { $0.append(Ended(link: link)) } }
+    try await withTCPListener(
+      accept: { link, _ in
+        note(link)
+        link.start(Inbox())
+      },
+      body: { address in
+        for _ in 0..<3 {
+          let client = Client(link: try await TCPBackend(address).openLink(named: "test"))
+          note(client.link)
+          client.link.send(Message(.call))
+          client.link.close(RuntimeError(.stopped, "The test is over."))
+          let socket = try RawSocket(connectingTo: address)
+          socket.send(Frame.head(of: Message(.call, segments: [.pattern(1 << 20)])))
+          socket.send([UInt8](repeating: 1, count: 1 << 19))
+        }
+        // Within the time limit of the suite.
+        while ended.withLock({ $0.count < 9 || $0.contains { $0.link != nil } }) {
+          try Task.checkCancellation()
+          await Task.yield()
+        }
+      })
+  }
+
   @Test("keeps the order of the messages of each thread")
   func order() async throws {
     try await EchoHost.run { host in

@@ -31,6 +31,29 @@ extension UCXTests {
       }
     }
 
+    @Test("keeps nobody who starts it when it has ended")
+    func keepsNobody() async throws {
+      struct Kept: Sendable { weak let inbox: Inbox? }
+      try await withLinks { client, _ in
+        let inbox = Inbox()
+        client.start(inbox)
+        client.close(RuntimeError(.stopped, "The test is over."))
+        _ = await inbox.closed()
+        func startLate() async -> Kept {
+          let late = Inbox()
+          client.start(late)
+          #expect(await late.closed()?.code == .stopped)
+          return Kept(inbox: late)
+        }
+        let kept = await startLate()
+        // The link may still be telling the first of its end.
+        while kept.inbox != nil {
+          try Task.checkCancellation()
+          await Task.yield()
+        }
+      }
+    }
+
     @Test(
       "carries a first message of any size, whichever side speaks first", arguments: ways,
       [100, 101, 533, 8 << 10, 100_000])

@@ -168,7 +168,7 @@ extension UCXTests {
       #endif
     }
 
-    @Test("leaves no descriptor and no thread behind")
+    @Test("leaves no descriptor behind")
     func nothingLeft() async throws {
       #if os(Linux)
         func cycle() async throws {
@@ -180,7 +180,7 @@ extension UCXTests {
         try await cycle()
         let before = try entries(of: "/proc/self/fd")
         for _ in 0..<20 { try await cycle() }
-        // Threads end by themselves a moment after what they did is over.
+        // They are closed by threads that end a moment after what they did is over.
         let deadline = ContinuousClock.now + .seconds(60)
         while try entries(of: "/proc/self/fd") > before, ContinuousClock.now < deadline {
           await Task.yield()

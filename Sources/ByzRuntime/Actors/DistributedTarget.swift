@@ -9,13 +9,13 @@ package struct DistributedTarget: Hashable, Sendable {
   /// How many generic parameters the method has.
   private let parameterCount: Int
 
-  /// Reads the name of a distributed method or property of the actor type named `typeName`.
+  /// Reads the name of a distributed method or property of the actor type named `typeName`. It is one that the program has, see
+  /// ``exists(_:)``.
   ///
   /// - Returns: nil when it is of any other type, also of one nested in it, of a protocol's extension or of one for some generic
   ///   arguments only, when it has parameters other than types, and when both it and the actor are generic.
   package init?(_ mangledName: String, of typeName: String) {
-    // A name from outside can be anything, and a very long one costs time to read.
-    guard mangledName.utf8.count <= 4096, let name = Self.demangled(mangledName),
+    guard let name = Self.demangled(mangledName),
       let (plainName, ownArguments) = Self.takeApart(typeName)
     else { return nil }
     var rest = name[...]
@@ -50,6 +50,16 @@ package struct DistributedTarget: Hashable, Sendable {
     // The runtime hands such a method the actor's arguments in place of its own.
     guard parameterCount == 0 || ownArguments.isEmpty else { return nil }
     self.ownArguments = ownArguments
+  }
+
+  /// Whether this program has a distributed method of this name. Only such a name is to be read: one that is made up may be short, and
+  /// stand for a text of gigabytes, since each part of a name may repeat what is before it.
+  package static func exists(_ mangledName: String) -> Bool {
+    var mangledName = mangledName
+    return mangledName.withUTF8 { bytes in
+      guard let start = bytes.baseAddress, bytes.count <= 4096 else { return false }
+      return swiftFindAccessibleFunction(start, UInt(bytes.count)) != nil
+    }
   }
 
   /// Whether these types may stand for the generic parameters; whether they conform to what is asked of them the runtime checks.
@@ -142,6 +152,12 @@ extension Substring {
     return true
   }
 }
+
+/// The runtime's own record of a distributed method, which it looks up by the name that a call brings; nil when there is none.
+@_silgen_name("swift_findAccessibleFunction")
+private func swiftFindAccessibleFunction(
+  _ name: UnsafePointer<UInt8>, _ length: UInt
+) -> UnsafeRawPointer?
 
 /// The runtime's own reader of names; returns memory that the caller frees, or nil.
 @_silgen_name("swift_demangle")

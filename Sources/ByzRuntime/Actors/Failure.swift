@@ -40,12 +40,14 @@ struct Failure: Codable {
   }
 
   /// The error on this side.
-  func error(registry: Registry) -> any Error {
+  func error(registry: Registry, limits: WireLimits) -> any Error {
     switch kind {
     case .cancelled: return CancellationError()
     case .runtime: return RuntimeError(RuntimeError.Code(wireName: name), description)
     case .registered:
-      if let type = registry.errors[name], let value, let error = try? Self.decode(type, value) {
+      if let type = registry.errors[name], let value,
+        let error = try? Self.decode(type, value, limits)
+      {
         return error
       }
       return RemoteError(typeName: name, description: description)
@@ -53,8 +55,10 @@ struct Failure: Codable {
     }
   }
 
-  private static func decode<E: Codable & Error>(_ type: E.Type, _ bytes: [UInt8]) throws -> E {
-    let value = try WireValue(parsing: bytes, limits: WireLimits())
+  private static func decode<E: Codable & Error>(
+    _ type: E.Type, _ bytes: [UInt8], _ limits: WireLimits
+  ) throws -> E {
+    let value = try WireValue(parsing: bytes, limits: limits)
     return try WireDecoder(segments: []).decode(type, from: value)
   }
 }
@@ -72,6 +76,6 @@ extension Message {
     let value = try WireValue(parsing: body, limits: limits)
     guard kind == .failure else { return value }
     let failure = try WireDecoder(segments: []).decode(Failure.self, from: value)
-    throw failure.error(registry: registry)
+    throw failure.error(registry: registry, limits: limits)
   }
 }

@@ -328,7 +328,7 @@ extension ByzActorSystem {
     guard registry.actors[name] != nil else {
       throw RuntimeError(.unknownTarget, "\(name) is not registered here: add it to actors.")
     }
-    guard let method = DistributedTarget(target, of: name) else {
+    guard DistributedTarget.exists(target), let method = DistributedTarget(target, of: name) else {
       throw RuntimeError(.unknownTarget, "\(name) has no method \(target.prefix(256)).")
     }
     targets.withLock { $0[target, type] = method }

@@ -55,6 +55,13 @@ package struct Hello: Hashable, Codable, Sendable {
 }
 
 extension Hello {
+  /// Of any peer: room for the names of some thousand types, since as many are kept as there are connections.
+  private static let limits = {
+    var limits = WireLimits()
+    (limits.body, limits.decoded, limits.depth) = (256 << 10, 1 << 20, 8)
+    return limits
+  }()
+
   package static func encode(_ hello: Hello) -> [UInt8] {
     var encoder = WireEncoder()
     // Numbers, names and a dictionary: nothing that an encoder could refuse.
@@ -65,7 +72,12 @@ extension Hello {
   ///
   /// - Throws: ``RuntimeError/Code/malformedMessage``.
   package init(parsing body: [UInt8]) throws {
-    let value = try WireValue(parsing: body, limits: WireLimits())
+    guard body.count <= Self.limits.body else {
+      throw RuntimeError(
+        .malformedMessage,
+        "The other side's hello has \(body.count) bytes, of \(Self.limits.body) at most.")
+    }
+    let value = try WireValue(parsing: body, limits: Self.limits)
     do {
       self = try WireDecoder(segments: []).decode(Hello.self, from: value)
     } catch {

@@ -120,6 +120,12 @@ package struct FrameReader: Sendable {
     return message
   }
 
+  /// Lets go of a message that has begun: nothing more will come.
+  package mutating func drop() {
+    reset()
+    staged = 0..<0
+  }
+
   private mutating func reset() {
     header = nil
     size = FrameSize()

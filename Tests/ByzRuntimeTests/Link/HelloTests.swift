@@ -55,6 +55,19 @@ struct HelloTests {
     }
   }
 
+  @Test("may list some thousand types, and no number that would fill the memory of a listener")
+  func length() throws {
+    func hello(_ count: Int) -> Hello {
+      let names = (0..<count).map { ("Module.Actor<Module.Type\($0)>", 1) }
+      return Self.hello(types: Dictionary(uniqueKeysWithValues: names))
+    }
+    #expect(try Hello(parsing: Hello.encode(hello(4000))) == hello(4000))
+    let error = #expect(throws: RuntimeError.self) {
+      try Hello(parsing: Hello.encode(hello(20_000)))
+    }
+    #expect(error?.code == .malformedMessage)
+  }
+
   @Test("names somebody: nobody can pass for one who is not there")
   func nobody() throws {
     var hello = Self.hello()
