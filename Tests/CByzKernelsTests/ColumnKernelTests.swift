@@ -123,6 +123,32 @@ struct ColumnKernelTests {
     }
   }
 
+  @Test("trimmed mean and MeaMed: finite where differences of the values are not", arguments: sizes)
+  func meansOfExtremes(n: Int) {
+    for table in tables(n, .extreme) {
+      for f in Set([0, n / 8, (n - 1) / 2]) {
+        table.expect({ byz_trimmed_mean($0, $1, n, f, $2, $3, $4) }) {
+          mean(sorted($0)[f..<n - f])
+        }
+        // Distances of doubles to their median would be infinite.
+        guard table.type == .float else { continue }
+        table.expect({ byz_mean_around_median($0, $1, n, f, $2, $3, $4) }) {
+          nearestMean($0, f: f)
+        }
+      }
+    }
+  }
+
+  @Test("MeaMed: finite where equally near values are far apart")
+  func meanOfExtremeTies() {
+    let column = [-3e38, -3e38, 0, 3e38, 3e38].map { Double(Float($0)) }
+    for f in 0..<5 {
+      Table([column], .float).expect({ byz_mean_around_median($0, $1, 5, f, $2, $3, $4) }) {
+        nearestMean($0, f: f)
+      }
+    }
+  }
+
   @Test("trimmed mean: equal values are their own mean, infinite ones too", arguments: sizes)
   func fixedPoint(n: Int) {
     for value in [1.0 / 3, 1e-45, -3e38, .infinity, -.infinity] {
@@ -144,7 +170,10 @@ private func middle(_ sorted: [Double]) -> (Double, Double)? {
 }
 
 private func mean(_ values: ArraySlice<Double>) -> Double {
-  values.reduce(0, +) / Double(values.count)
+  let sum = values.reduce(0, +)
+  // Of the largest doubles the sum may not be one.
+  guard !sum.isFinite else { return sum / Double(values.count) }
+  return values.reduce(0) { $0 + $1 / Double(values.count) }
 }
 
 private func nearestMean(_ column: [Double], f: Int) -> Double {
@@ -168,7 +197,7 @@ private enum Element {
 }
 
 private enum Kind {
-  case normal, ties, nonFinite, offset, huge, tiny, subnormal, largest
+  case normal, ties, nonFinite, offset, huge, tiny, subnormal, largest, extreme
 }
 
 /// Ragged widths, from one lane to more than two stretches of the kernels that go along rows, and to more than four tiles of those that
@@ -211,10 +240,10 @@ private struct Words: RandomNumberGenerator {
     case .subnormal:
       return Double(integer)
         * (type == .float ? Double(Float.leastNonzeroMagnitude) : .leastNonzeroMagnitude)
-    case .largest:
+    case .largest, .extreme:
       let largest =
         type == .float ? Double(Float.greatestFiniteMagnitude) : .greatestFiniteMagnitude
-      return largest - abs(x) * (largest / 8)
+      return kind == .extreme ? x / 1.01 * largest : largest - abs(x) * (largest / 8)
     }
   }
 }

@@ -54,13 +54,24 @@ struct GeometryKernelTests {
 
   @Test("a row with NaN or Inf is infinitely far from all rows and itself, and has no finite norm")
   func badRows() {
-    for (n, bad) in [(1, [0]), (2, [1]), (7, [1, 2, 6]), (17, [0, 16])] {
+    for (n, bad) in [
+      (1, [0]), (2, [1]), (7, [1, 2, 6]), (17, [0, 16]), (2, [0, 1]), (3, [0, 1, 2]),
+    ] {
       for place in [0, 2048, 2060] {
         expectBad(
           Sample<Float>(n, 2061) { bad.contains($1) && $2 == place ? Self.hostile($1) : $0 }, bad)
         expectBad(
           Sample<Double>(n, 2061) { bad.contains($1) && $2 == place ? Self.hostile($1) : $0 }, bad)
       }
+    }
+  }
+
+  @Test("the last row is found to be bad in a later block than all others")
+  func lastBadRow() {
+    for last in 0..<5 {
+      expectBad(
+        Sample<Float>(5, 4097) { x, i, j in j == (i == last ? 4096 : 0) ? Self.hostile(i) : x },
+        Array(0..<5))
     }
   }
 
