@@ -59,9 +59,9 @@ double rate_arithmetic(int level, bool wide, rate_kind kind, size_t rounds) {
   return CHOOSE(arithmetic, wide, kind, rounds);
 }
 
-double rate_read(int level, const void *from, size_t bytes) {
+double rate_read(int level, const void *from, size_t bytes, bool apart) {
   (void)level;
-  return CHOOSE(read, (const char *)from, bytes);
+  return apart ? CHOOSE(read_apart, (const char *)from, bytes) : CHOOSE(read, (const char *)from, bytes);
 }
 
 void rate_write(int level, void *to, size_t bytes, bool streaming) {

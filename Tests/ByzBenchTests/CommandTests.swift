@@ -16,6 +16,12 @@ struct CommandTests {
     #expect(SmokeRecords.isMissed([.nan, .nan, .nan, .nan], recorded: 1))
   }
 
+  @Test("have one name for each row")
+  func names() {
+    let names = RowTable.names
+    #expect(Set(names).count == names.count)
+  }
+
   @Test("find the critical path in the longest branch, or in the share of all work")
   func criticalPath() {
     let equal = Array(repeating: [3.0, 1], count: 4)

@@ -64,6 +64,12 @@ struct FloorTests {
     #expect(
       Floors.meanAroundMedian(f: 1)(shape)
         == Work(bytesRead: 320, bytesWritten: 80, multiplyAdds: 50, minMax: 120))
+    // Two exchanges sort two halves; then the larger of one pair, and the smaller of another.
+    #expect(
+      Floors.trimmedMean(f: 1)(shape)
+        == Work(bytesRead: 320, bytesWritten: 80, multiplyAdds: 20, minMax: 60))
+    #expect(Floors.trimmedMean(f: 8)(Shape(n: 64, d: 1)).minMax == 780)
+    #expect(Floors.median(Shape(n: 64, d: 1)).minMax == 828)
     #expect(
       Floors.bucketing(size: 3)(shape)
         == Work(bytesRead: 320, bytesWritten: 160, multiplyAdds: 40))

@@ -51,6 +51,18 @@ struct LimitTests {
     #expect(try verdict(report, "every row >= 5x").isKept == false)
   }
 
+  @Test("say where a floor was too high: a call or a mean took less")
+  func belowFloor() throws {
+    var report = RowReport(peers: [])
+    report.results = [row("CGE", 1.2, floor: 1)]
+    report.results[0].yardstick = Timing(median: 0.8e-3, minimum: 0.7e-3)
+    #expect(try verdict(report, "less than its floor").isKept == true)
+    report.results[0].meanFloor = Floor(seconds: 1e-3, bound: .memory)
+    #expect(try verdict(report, "less than its floor").found == "mean of CGE (gaussian) 0.70x")
+    report.results = [row("CGE", 0.9, floor: 1)]
+    #expect(try verdict(report, "less than its floor").found == "CGE (gaussian) 0.90x")
+  }
+
   @Test("name the rows that miss, on all data")
   func misses() throws {
     var report = RowReport(peers: ["numpy"])

@@ -26,8 +26,9 @@ typedef enum {
 /// that were, counted per number.
 double rate_arithmetic(int level, bool wide, rate_kind kind, size_t rounds);
 
-/// Adds `bytes` bytes of numbers, a multiple of 4096, once; returns something that depends on all of them.
-double rate_read(int level, const void *from, size_t bytes);
+/// Adds `bytes` bytes of numbers, a multiple of 4096, once: from the first to the last or, `apart`, its four quarters beside each
+/// other, which some processors read faster. Returns something that depends on all of them.
+double rate_read(int level, const void *from, size_t bytes, bool apart);
 
 /// Writes `bytes` bytes, a multiple of 4096 from a multiple of 64, once; `streaming` goes past the caches.
 void rate_write(int level, void *to, size_t bytes, bool streaming);

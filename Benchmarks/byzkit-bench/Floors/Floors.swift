@@ -71,12 +71,18 @@ package enum Floors {
     column(s, minMax: network(s.n, [(s.n - 1) / 2, s.n / 2]), multiplyAdds: 1)
   }
 
-  /// Sort and add what is kept; or find the first and the last that are kept, clamp all to them, and add.
+  /// Sort and add what is kept; or find the first and the last that are kept, clamp all to them, and add; or sort two halves, keep the
+  /// larger of each of f pairs at their beginnings and the smaller of each of f at their ends, and add.
   package static func trimmedMean(f: Int) -> Method {
     { s in
-      let sorting = network(s.n, f..<(s.n - f))
-      let clamping = network(s.n, [f, s.n - 1 - f]) + 2 * s.n
-      return column(s, minMax: min(sorting, clamping), multiplyAdds: s.n - 2 * f)
+      var operations = [
+        network(s.n, f..<(s.n - f)), network(s.n, [f, s.n - 1 - f]) + 2 * s.n,
+      ]
+      if 2 * f <= s.n / 2 {
+        let halves = [s.n / 2, s.n - s.n / 2].map { network($0, 0..<$0) }
+        operations.append(halves[0] + halves[1] + 2 * f)
+      }
+      return column(s, minMax: operations.min() ?? 0, multiplyAdds: s.n - 2 * f)
     }
   }
 

@@ -11,14 +11,14 @@ struct RateMeasurement {
     level = KernelVariant.avx512.isAvailable ? 2 : KernelVariant.avx2.isAvailable ? 1 : 0
   }
 
-  /// Operations per second on one core, for numbers of `size` bytes; the bytes are not known yet.
+  /// Operations per second on one core, for numbers of `size` bytes; of memory nothing is known yet.
   func arithmetic(size: Int) -> Rates {
     // Others may use the core's other half for longer than one try takes.
     func rate(_ kind: rate_kind) -> Double {
       best(10_000) { rate_arithmetic(level, size == 8, kind, 10_000) }
     }
     return Rates(
-      bytesRead: .infinity, bytesReadAgain: .infinity, bytesWritten: .infinity,
+      bytesRead: 0, bytesReadAgain: 0, bytesWritten: 0,
       multiplyAdds: rate(RATE_MULTIPLY_ADD),
       squaredDifferences: rate(RATE_SQUARED_DIFFERENCE), minMax: rate(RATE_MIN_MAX),
       transcendentals: rate(RATE_TRANSCENDENTAL))
@@ -26,24 +26,28 @@ struct RateMeasurement {
 
   /// Bytes read per second when these inputs take turns.
   func reading(_ inputs: [UnsafeRawBufferPointer]) -> Double {
-    var next = 0
-    return best(16 * inputs.count) {
-      let input = inputs[next % inputs.count]
-      next += 1
-      return read(input)
+    fastest { apart in
+      var next = 0
+      return best(16 * inputs.count) {
+        let input = inputs[next % inputs.count]
+        next += 1
+        return read(input, apart: apart)
+      }
     }
   }
 
   /// Bytes read per second from an input that was read just before, when these inputs take turns.
   func readingAgain(_ inputs: [UnsafeRawBufferPointer]) -> Double {
-    var next = 0
-    return best(
-      16 * inputs.count,
-      after: {
-        next += 1
-        _ = read(inputs[next % inputs.count])
-      },
-      { read(inputs[next % inputs.count]) })
+    fastest { apart in
+      var next = 0
+      return best(
+        16 * inputs.count,
+        after: {
+          next += 1
+          _ = read(inputs[next % inputs.count], apart: apart)
+        },
+        { read(inputs[next % inputs.count], apart: apart) })
+    }
   }
 
   /// Bytes written per second to memory of this size that is used again.
@@ -52,12 +56,12 @@ struct RateMeasurement {
     let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
     defer { memory.deallocate() }
     memory.initializeMemory(as: UInt8.self, repeating: 1, count: size)
-    return [false, true].map { streaming in
+    return fastest { streaming in
       best(8) {
         rate_write(level, memory, size, streaming)
         return Double(size)
       }
-    }.max() ?? 0
+    }
   }
 
   /// What two cores gain: in multiply-adds, and in reading halves of these inputs.
@@ -75,26 +79,32 @@ struct RateMeasurement {
       return Double(2 * rounds)
     }
     var next = 0
-    let halves = best(16 * inputs.count) {
-      let input = inputs[next % inputs.count]
-      next += 1
-      // Both halves are only read, and outlive the call.
-      nonisolated(unsafe) let bytes = input
-      let half = bytes.count / 2
-      DispatchQueue.concurrentPerform(iterations: 2) { part in
-        _ = read(UnsafeRawBufferPointer(rebasing: part == 0 ? bytes[..<half] : bytes[half...]))
+    let halves = fastest { apart in
+      best(16 * inputs.count) {
+        let input = inputs[next % inputs.count]
+        next += 1
+        // Both halves are only read, and outlive the call.
+        nonisolated(unsafe) let bytes = input
+        let half = bytes.count / 2
+        DispatchQueue.concurrentPerform(iterations: 2) { part in
+          let mine = part == 0 ? bytes[..<half] : bytes[half...]
+          _ = read(UnsafeRawBufferPointer(rebasing: mine), apart: apart)
+        }
+        return Double(input.count)
       }
-      return Double(input.count)
     }
     return (both / one, halves / reading(inputs))
   }
 
-  private func read(_ input: UnsafeRawBufferPointer) -> Double {
+  private func read(_ input: UnsafeRawBufferPointer, apart: Bool) -> Double {
     guard let start = input.baseAddress else { return 0 }
     let size = input.count / 4096 * 4096
-    _ = rate_read(level, start, size)
+    _ = rate_read(level, start, size, apart)
     return Double(size)
   }
+
+  /// The better of two ways.
+  private func fastest(_ rate: (Bool) -> Double) -> Double { max(rate(false), rate(true)) }
 
   /// The greatest amount per second of several tries.
   ///
@@ -113,13 +123,14 @@ struct RateMeasurement {
 }
 
 extension Rates {
-  /// These rates with those of memory, when these inputs take turns and as much is written.
+  /// These rates with those of memory, when these inputs take turns and as much is written. What memory was found to do before
+  /// counts where it was more: a slow moment of the machine is not to raise a floor.
   func withMemory(reading inputs: [UnsafeRawBufferPointer], writing byteCount: Int) -> Rates {
     let measurement = RateMeasurement()
     var rates = self
-    rates.bytesRead = measurement.reading(inputs)
-    rates.bytesReadAgain = measurement.readingAgain(inputs)
-    rates.bytesWritten = measurement.writing(byteCount)
+    rates.bytesRead = max(bytesRead, measurement.reading(inputs))
+    rates.bytesReadAgain = max(bytesReadAgain, measurement.readingAgain(inputs))
+    rates.bytesWritten = max(bytesWritten, measurement.writing(byteCount))
     return rates
   }
 }

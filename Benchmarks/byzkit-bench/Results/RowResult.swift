@@ -13,6 +13,8 @@ package struct RowResult: Sendable {
   /// A mean of the data, which reads it once, or what else the row is compared with.
   package var yardstick: Timing?
   package var yardstickLimit: Double?
+  /// The floor of the yardstick, where that is a mean.
+  package var meanFloor: Floor?
   /// Peers by name: `byzpy`, `byzpy process:2`, …
   package var peers: [String: Timing] = [:]
   /// Why a peer has no time.
@@ -46,7 +48,6 @@ package struct RowResult: Sendable {
   package var yardstickRatio: Double? {
     yardstick.map { (ways[.into] ?? own).median / $0.median }
   }
-
   /// The fastest of some peers.
   package func fastest(of names: [String]) -> Timing? {
     names.compactMap { peers[$0] }.min { $0.median < $1.median }

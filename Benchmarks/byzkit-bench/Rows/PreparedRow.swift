@@ -7,10 +7,11 @@ struct PreparedRow {
   private let data: DataKind
   private let inputs: [Input]
   private let calls: [(way: Way, call: Call)]
-  private let floor: Floor
-  private let gainOfTwo: Double
+  private let work: Work
+  private let rates: Rates
+  private let gainOfTwo: (arithmetic: Double, memory: Double)
 
-  /// Makes the inputs and finds the floor for them.
+  /// Makes the inputs and finds what the machine does with them.
   init(_ row: Row, on data: DataKind, pools: Pools, arithmetic: Rates) throws {
     self.row = row
     self.data = data
@@ -23,15 +24,13 @@ struct PreparedRow {
         data, n: row.n, d: row.d, f: row.f, seed: $0,
         isShared: calls.contains { $0.way.isShared })
     }
-    let work = row.method(row.shape)
-    let (rates, gain) = inputs.withBytes {
+    work = row.method(row.shape)
+    (rates, gainOfTwo) = inputs.withBytes { [work] in
       (
         arithmetic.withMemory(reading: $0, writing: Int(work.bytesWritten)),
         RateMeasurement().gainOfTwo($0)
       )
     }
-    floor = rates.floor(of: work)
-    gainOfTwo = floor.bound == .memory ? gain.memory : gain.arithmetic
   }
 
   /// Checks what the direct call gives for every input, and that all others give the same bits.
@@ -69,13 +68,21 @@ struct PreparedRow {
       own + peers, inputs: inputs.count, rounds: rounds, seconds: seconds)
     for result in found.prefix(own.count) { if let error = result.error { throw error } }
     let timings = found.map { Timing($0.times, slowestInput: row.isSearch) }
+    let rates = inputs.withBytes {
+      self.rates.withMemory(reading: $0, writing: Int(work.bytesWritten))
+    }
+    let floor = rates.floor(of: work)
     var result = RowResult(
       row: row.name, data: data, n: row.n,
       ways: Dictionary(uniqueKeysWithValues: zip(calls.map(\.way), timings.dropFirst())),
-      floor: floor, gainOfTwo: gainOfTwo, rssAnonMiB: rssAnon, pageFaults: pageFaults)
+      floor: floor, gainOfTwo: floor.bound == .memory ? gainOfTwo.memory : gainOfTwo.arithmetic,
+      rssAnonMiB: rssAnon, pageFaults: pageFaults)
     result.isPublished = row.isPublished
-    result.work = row.method(row.shape)
+    result.work = work
     result.yardstick = timings[0]
+    if row.yardstick == .mean {
+      result.meanFloor = rates.floor(of: Floors.mean(row.shape))
+    }
     result.yardstickLimit = row.yardstickLimit
     for (k, peer) in peers.enumerated() {
       if let error = found[own.count + k].error {

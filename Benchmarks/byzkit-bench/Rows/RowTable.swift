@@ -1,7 +1,7 @@
 import ByzKit
 
 /// The rows of the published table and the shapes that have limits of their own.
-enum RowTable {
+package enum RowTable {
   /// As `Benchmarks/peers/rows.json` has them, without the rows that train.
   static let published: [Row] = [
     search("MDA 30x2048 f10", .mda(f: 10), 30, 2_048, f: 10) { Reference.mda($0, f: 10) },
@@ -82,7 +82,7 @@ enum RowTable {
           Floors.trimmedMean(f: f)
         ) { Reference.trimmedMean($0, f: f) },
         shape(
-          "MeaMed \(n)x65536 f\(f)", .meanAroundMedian(f: f), n, f, limits[2],
+          "mean around the median \(n)x65536 f\(f)", .meanAroundMedian(f: f), n, f, limits[2],
           Floors.meanAroundMedian(f: f)
         ) { Reference.meanAroundMedian($0, f: f) },
       ]
@@ -93,6 +93,9 @@ enum RowTable {
         ways: [.fresh], data: [.gaussian, .offset], yardstick: .ssyrk, isPublished: false,
         yardstickLimit: 0.85)
     ]
+
+  /// Of all rows.
+  package static var names: [String] { (published + shapes).map(\.name) }
 
   private static func row(
     _ name: String, _ subject: Subject, _ n: Int, _ d: Int, f: Int,

@@ -36,6 +36,8 @@ struct Scheduler: AsyncParsableCommand {
       let sequential = GraphScheduler(mode: .sequential, pool: pool)
       let dataflow = GraphScheduler(mode: .dataflow(), pool: pool)
       try await checkOutputs(of: [sequential, dataflow], graph, inputs[0])
+      let preparation = Preparation(passes: BranchPipeline.passes)
+      let prepared = inputs.map { $0.vectors.map(preparation.prepared) }
       var paths: [Double] = []
       let own = [(sequential, true), (dataflow, false)].map { scheduler, isSequential in
         Contestant(name: "") { index in
@@ -43,7 +45,9 @@ struct Scheduler: AsyncParsableCommand {
           let outputs = try await scheduler.run(graph, ["gradients": inputs[index].vectors])
           let time = (ContinuousClock.now - start) / .seconds(1)
           withExtendedLifetime(outputs) {}
-          if isSequential { paths.append(path(pipeline.clock.all)) }
+          if isSequential {
+            paths.append(path(pipeline.clock.all, median: try timeOfMedian(of: prepared[index])))
+          }
           return time
         }
       }
@@ -78,15 +82,20 @@ struct Scheduler: AsyncParsableCommand {
     if check, verdicts.contains(where: { $0.isKept == false }) { throw ExitCode.failure }
   }
 
-  /// From the times of steps that had the machine to themselves; medians run on all cores already.
-  private func path(_ times: [String: Double]) -> Double {
+  /// From the times of preparations that had the machine to themselves, and of a median on one thread: in the graph it runs on all cores.
+  private func path(_ times: [String: Double], median: Double) -> Double {
     CriticalPath.seconds(
       branches: (0..<BranchPipeline.branches).map { branch in
-        [
-          times["prepare \(branch)"] ?? .nan,
-          (times["median \(branch)"] ?? .nan) * Double(Self.cores),
-        ]
+        [times["prepare \(branch)"] ?? .nan, median]
       }, cores: Self.cores)
+  }
+
+  private func timeOfMedian(of vectors: [Tensor<Float>]) throws -> Double {
+    let start = ContinuousClock.now
+    let median = try Median().aggregate(vectors)
+    let time = (ContinuousClock.now - start) / .seconds(1)
+    withExtendedLifetime(median) {}
+    return time
   }
 
   /// The preparation against its definition, the median against that of the prepared vectors, and both schedules bit for bit.

@@ -37,19 +37,26 @@ struct Smoke: AsyncParsableCommand {
     var found: [String: Double] = [:]
     let arithmetic = RateMeasurement().arithmetic(size: 4)
     for row in rows {
+      // One kernel makes this row and the mean: only its floor shows that it has become slower.
+      let isMean = row.name.hasPrefix("Empire")
+      let name = isMean ? "\(row.name), of its floor" : row.name
       let prepared = try PreparedRow(row, on: .gaussian, pools: Pools(), arithmetic: arithmetic)
-      var ratios = [try await ratio(of: prepared)]
-      let recorded = records.ratios[key]?[row.name]
+      func measured() async throws -> Double {
+        let result = try await prepared.measure(rounds: 15)
+        return (isMean ? result.floorRatio : result.yardstickRatio) ?? .nan
+      }
+      var ratios = [try await measured()]
+      let recorded = records.ratios[key]?[name]
       while !record, SmokeRecords.isRepeated(ratios, recorded: recorded) {
-        ratios.append(try await ratio(of: prepared))
+        ratios.append(try await measured())
       }
       // What is recorded should be usual, not lucky.
-      if record { for _ in 0..<2 { ratios.append(try await ratio(of: prepared)) } }
-      found[row.name] = record ? Times.median(ratios) : ratios.min()
+      if record { for _ in 0..<2 { ratios.append(try await measured()) } }
+      found[name] = record ? Times.median(ratios) : ratios.min()
       let line =
-        "\(row.name): \(ratios.map { String(format: "%.2f", $0) }.joined(separator: ", "))"
+        "\(name): \(ratios.map { String(format: "%.2f", $0) }.joined(separator: ", "))"
       print("smoke: \(line)\(recorded.map { String(format: " (recorded %.2f)", $0) } ?? "")")
-      if !record, SmokeRecords.isMissed(ratios, recorded: recorded) { misses.append(row.name) }
+      if !record, SmokeRecords.isMissed(ratios, recorded: recorded) { misses.append(name) }
     }
     if record {
       records.ratios[key] = found.mapValues { ($0 * 100).rounded() / 100 }
@@ -63,10 +70,6 @@ struct Smoke: AsyncParsableCommand {
       print("smoke: slower than recorded: \(misses.joined(separator: ", "))")
       throw ExitCode.failure
     }
-  }
-
-  private func ratio(of row: PreparedRow) async throws -> Double {
-    try await row.measure(rounds: 15).yardstickRatio ?? .nan
   }
 }
 
