@@ -41,7 +41,9 @@ let package = Package(
     // Kernels in C: what touches all n·d numbers, in three variants chosen at run time.
     .target(name: "CByzKernels"),
     // OpenBLAS, loaded at run time.
-    .target(name: "CByzBLAS", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
+      name: "CByzBLAS", dependencies: ["CByzSystem"],
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // zlib, loaded at run time.
     .target(name: "CByzZlib", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // Processes, sockets, shared memory: what the system offers and Swift cannot say well.
@@ -69,7 +71,9 @@ let package = Package(
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ], swiftSettings: settings),
     // UCX, loaded at run time.
-    .target(name: "CByzUCX", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
+      name: "CByzUCX", dependencies: ["CByzSystem"],
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // Child processes of tests, which run a program of a test instead of all tests.
     .target(
       name: "CByzTesting", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
@@ -201,7 +205,11 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ByzTCPTests",
-      dependencies: ["ByzTCP", "ByzAuthentication", "ByzRuntime", "ByzTensor"],
+      dependencies: [
+        "ByzTCP", "ByzAuthentication", "ByzRuntime", "ByzTensor",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
       exclude: ["Certificates"], swiftSettings: settings),
     .testTarget(
       name: "ByzUCXTests",

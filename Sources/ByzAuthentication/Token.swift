@@ -16,8 +16,7 @@ import Crypto
 /// ```
 ///
 /// Who watches an unencrypted connection can try tokens at leisure, so a token should be random. It
-/// does not show itself: printing one gives its length only. Comparing tokens is for
-/// ``TokenAuthenticator``.
+/// does not show itself: printing one gives its length only.
 public struct Token: Sendable {
   /// The fewest bytes a token may have.
   public static let minimumByteCount = 16
@@ -28,7 +27,7 @@ public struct Token: Sendable {
 
   /// A token of these bytes.
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when there are fewer than
+  /// - Throws: `RuntimeError.Code.invalidConfiguration` when there are fewer than
   ///   ``minimumByteCount`` or more than ``maximumByteCount``.
   public init(_ bytes: some Sequence<UInt8>) throws(RuntimeError) {
     try self.init(bytes, from: "A token")
@@ -36,7 +35,7 @@ public struct Token: Sendable {
 
   /// The token in a file, without white space around it.
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when the file cannot be read, when others
+  /// - Throws: `RuntimeError.Code.invalidConfiguration` when the file cannot be read, when others
   ///   than its owner can read or write it, or when the token is too short or too long.
   public init(contentsOfFile path: String) throws(RuntimeError) {
     let name = "The token file \(path)"
@@ -83,7 +82,7 @@ public struct Token: Sendable {
   /// The token in an environment variable, without white space around it; nil when there is no such
   /// variable.
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` when the token is too short or too long.
+  /// - Throws: `RuntimeError.Code.invalidConfiguration` when the token is too short or too long.
   public static func inEnvironment(
     _ variable: String = "BYZKIT_TOKEN"
   ) throws(RuntimeError) -> Token? {

@@ -43,7 +43,7 @@ public struct BackendSpecification: Hashable, Sendable {
 
   /// Reads one kind of workers, with or without a count.
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` with the text and the right form.
+  /// - Throws: `RuntimeError.Code.invalidConfiguration` with the text and the right form.
   public init(_ text: String) throws(RuntimeError) {
     var name = text[...]
     var count = 1
@@ -191,7 +191,7 @@ extension WorkerConfiguration {
   /// try await withActorPool(WorkerConfiguration.parsing("thread*4,tcp://worker-3:29000")) { pool in … }
   /// ```
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` with the text and the right form.
+  /// - Throws: `RuntimeError.Code.invalidConfiguration` with the text and the right form.
   public static func parsing(
     _ text: String, options: BackendOptions = BackendOptions()
   ) throws(RuntimeError) -> [WorkerConfiguration] {

@@ -74,7 +74,7 @@ public struct LaunchEnvironment: Hashable, Sendable {
   ///   - given: what the program's flags say.
   ///   - variables: the process's environment.
   ///   - hostName: the machine's name.
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` with what is missing, or with the variable that cannot be read and its
+  /// - Throws: `RuntimeError.Code.invalidConfiguration` with what is missing, or with the variable that cannot be read and its
   ///   text.
   public init(
     _ given: Given = Given(), variables: [String: String], hostName: String

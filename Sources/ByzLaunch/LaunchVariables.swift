@@ -82,7 +82,7 @@ struct LaunchVariables {
 
   /// The first host of a list as Slurm writes it: `node[003-007,9],gpu1` begins with `node003`.
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` for brackets that do not match or hold no number.
+  /// - Throws: `RuntimeError.Code.invalidConfiguration` for brackets that do not match or hold no number.
   static func firstHost(of list: String, in variable: String) throws(RuntimeError) -> String {
     var name = ""
     var rest = list[...]

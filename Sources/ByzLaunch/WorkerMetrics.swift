@@ -1,7 +1,7 @@
 public import ByzRuntime
 public import CoreMetrics
 
-/// Counts what happens at a ``WorkerServer``, for whatever the program has given to `MetricsSystem.bootstrap`.
+/// Counts what happens at a `WorkerServer`, for whatever the program has given to `MetricsSystem.bootstrap`.
 ///
 /// ```swift
 /// var options = WorkerServerOptions()

@@ -18,7 +18,7 @@ public struct TCPAddress: Hashable, Sendable {
 
   /// Reads `host:port`, with or without `tcp://` before it. An IPv6 address stands in brackets.
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` with the text and the right form.
+  /// - Throws: `RuntimeError.Code.invalidConfiguration` with the text and the right form.
   public init(_ text: String) throws(RuntimeError) {
     func refusal(_ reason: String) -> RuntimeError {
       RuntimeError(

@@ -4,12 +4,16 @@ import NIOPosix
 import NIOSSL
 
 /// One attempt to connect.
-struct TCPAttempt: Sendable {
+package struct TCPAttempt: Sendable {
   let address: TCPAddress
   let options: TCPOptions
   let context: NIOSSLContext?
+  /// Who finds a host's addresses; nil for the system.
+  private let resolver: (any Resolver & Sendable)?
 
   private let progress = Monitor(Progress())
+  /// The channel that was connected first.
+  private let connected = Promise<any Channel>()
 
   private struct Progress: Sendable {
     /// What the attempt has opened, more than one while a host's addresses are tried side by side, so
@@ -19,14 +23,18 @@ struct TCPAttempt: Sendable {
     var isOver = false
   }
 
-  init(address: TCPAddress, options: TCPOptions, context: NIOSSLContext?) {
+  package init(
+    address: TCPAddress, options: TCPOptions, context: NIOSSLContext?,
+    resolver: (any Resolver & Sendable)? = nil
+  ) {
     self.address = address
     self.options = options
     self.context = context
+    self.resolver = resolver
   }
 
   /// - Throws: `ConnectFailure`; `CancellationError`.
-  func run() async throws -> TCPLink {
+  package func run() async throws -> TCPLink {
     do {
       return try await withTaskCancellationHandler {
         try await connect()
@@ -46,6 +54,8 @@ struct TCPAttempt: Sendable {
       return progress.opened
     }
     for one in opened { one.channel.close(promise: nil) }
+    // Nothing may have been opened yet: then its address is being looked up, which nobody can end.
+    connected.settle(.failure(CancellationError()))
   }
 
   private func connect() async throws -> TCPLink {
@@ -53,6 +63,7 @@ struct TCPAttempt: Sendable {
     let settings = LinkSettings(
       isTLS: context != nil, limits: options.limits, readyTimeout: options.connectTimeout)
     var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .resolver(resolver)
       .connectTimeout(options.connectTimeout.timeAmount)
       .channelOption(.recvAllocator, value: LinkSettings.reads)
       .channelOption(.writeBufferWaterMark, value: LinkSettings.unsent)
@@ -73,11 +84,12 @@ struct TCPAttempt: Sendable {
     for (option, value) in LinkSettings.socketOptions {
       bootstrap = bootstrap.channelOption(option, value: value)
     }
-    let channel = try await bootstrap.connect(host: address.host, port: address.port).get()
+    bootstrap.connect(host: address.host, port: address.port).whenComplete { connected.settle($0) }
+    let channel = try await connected.result.get()
     try check(channel)
     // The one of those that were tried; there is no other.
-    let connected = progress.withLock { $0.opened.first { $0.channel === channel } }
-    guard let link = try await connected?.ready.get() else { throw ChannelError.eof }
+    let opened = progress.withLock { $0.opened.first { $0.channel === channel } }
+    guard let link = try await opened?.ready.get() else { throw ChannelError.eof }
     try Task.checkCancellation()
     return link
   }

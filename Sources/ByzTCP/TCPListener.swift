@@ -12,9 +12,9 @@ import NIOSSL
 ///     block; and with the proof to ask for first, when there is a token. It starts the link.
 ///   - body: Is handed the address with the port that was chosen. When it returns or throws, the
 ///     listener and all its connections are closed.
-/// - Throws: ``RuntimeError/Code/invalidConfiguration`` for an address that others than this
+/// - Throws: `RuntimeError.Code.invalidConfiguration` for an address that others than this
 ///   machine reach, without the means to tell who they are;
-///   ``RuntimeError/Code/transportUnavailable`` when the address cannot be used; what `body`
+///   `RuntimeError.Code.transportUnavailable` when the address cannot be used; what `body`
 ///   throws.
 package func withTCPListener<Result>(
   on address: TCPAddress = .loopback, options: TCPListenerOptions = TCPListenerOptions(),

@@ -15,15 +15,17 @@ public import ByzRuntime
 /// the client.
 ///
 /// When `body` ends, or the task is cancelled, nobody new is let in, and calls that are running may finish within
-/// ``WorkerServerOptions/drainLimit``; then every connection ends, and with it what was made for it.
+/// `WorkerServerOptions.drainLimit`; then every connection ends, and with it what was made for it.
 ///
 /// - Parameters:
 ///   - address: by default loopback, on a port that the system chooses.
 ///   - registry: all that clients may name; see `Registry.byzKit` for what pools need.
 ///   - listener: what is asked of clients, and how much they get.
 ///   - options: liveness, draining, and who is told what happens.
-/// - Throws: ``RuntimeError/Code/invalidConfiguration`` for an address that others than this machine reach, without the means to
-///   tell who they are; ``RuntimeError/Code/transportUnavailable`` when the address cannot be used; what `body` throws.
+///   - isolation: the caller's, in which `body` runs.
+///   - body: what is done meanwhile, given the server.
+/// - Throws: `RuntimeError.Code.invalidConfiguration` for an address that others than this machine reach, without the means to
+///   tell who they are; `RuntimeError.Code.transportUnavailable` when the address cannot be used; what `body` throws.
 public func withWorkerServer<Result>(
   on address: TCPAddress = .loopback, registry: Registry,
   listener: TCPListenerOptions = TCPListenerOptions(),

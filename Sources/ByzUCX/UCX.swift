@@ -17,7 +17,7 @@ public enum UCX {
 
   /// Loads UCX, once per process; cheap when it is loaded already.
   ///
-  /// - Throws: ``RuntimeError/Code/transportUnavailable`` when the library is not installed, lacks a function, or its headers were
+  /// - Throws: `RuntimeError.Code.transportUnavailable` when the library is not installed, lacks a function, or its headers were
   ///   not there when ByzKit was built.
   package static func load() throws(RuntimeError) {
     guard byz_ucx_load() else {
@@ -42,7 +42,7 @@ final class UCXContext: @unchecked Sendable {
   /// Opens the devices.
   ///
   /// - Parameter transports: A list as `UCX_TLS` takes it; nil for UCX's choice.
-  /// - Throws: ``RuntimeError/Code/transportUnavailable``.
+  /// - Throws: `RuntimeError.Code.transportUnavailable`.
   init(transports: String?) throws(RuntimeError) {
     try UCX.load()
     var opened: OpaquePointer?

@@ -47,7 +47,7 @@ final class UCXEndpoint: @unchecked Sendable {
   init(context: UCXContext, options: UCXOptions) throws(RuntimeError) {
     self.context = context
     sharedMemory = options.sharedMemory
-    inbox = UCXInbox(limits: options.token == nil ? options.limits : options.limits.ofStrangers)
+    inbox = UCXInbox(limits: options.limits, isOfStranger: options.token != nil)
     let events = byz_ucx_events(
       owner: Unmanaged.passUnretained(self).toOpaque(),
       allocate: { UCXEndpoint.of($0).allocate(UCXPart($1), byteCount: $2) },
@@ -145,7 +145,7 @@ final class UCXEndpoint: @unchecked Sendable {
   }
 
   /// Takes what a peer may send, no longer what a stranger may.
-  func admit(_ limits: WireLimits) { inbox.limits = limits }
+  func admit(_ limits: WireLimits) { inbox.admit(limits) }
 
   /// Whether parts of a message are being fetched.
   var isFetching: Bool { !arriving.isEmpty }
@@ -174,7 +174,7 @@ final class UCXEndpoint: @unchecked Sendable {
 
   /// The next message that has arrived.
   ///
-  /// - Throws: ``RuntimeError/Code/malformedMessage``, ``RuntimeError/Code/incompatiblePeer``.
+  /// - Throws: `RuntimeError.Code.malformedMessage`, `RuntimeError.Code.incompatiblePeer`.
   func nextMessage() throws(RuntimeError) -> Message? { try inbox.next() }
 
   /// Whether a message has arrived that has not been taken.
@@ -207,8 +207,9 @@ final class UCXEndpoint: @unchecked Sendable {
   /// - Returns: whether all is freed.
   func close(within time: Duration) -> Bool {
     guard let worker else { return true }
-    // Before the greeting a client has sent nothing, and no one may be there who would let go of it.
-    if !isClient || isGreeted {
+    // Before the greeting a client has sent nothing, and no one may be there who would let go of it; but who is there may have
+    // begun to send.
+    if !isClient || isGreeted || !arriving.isEmpty {
       let end = ContinuousClock.now + time
       guard settle(worker, until: end) else { return false }
       // UCX lets go of the other side while it is still reading.

@@ -12,12 +12,18 @@ package struct UCXInbox: Sendable {
     var parts: [Int: TensorStorage] = [:]
     /// How many of `parts` are complete.
     var arrived: Set<Int> = []
+
+    init(count: Int) { self.count = count }
+
+    mutating func add(_ storage: TensorStorage, at index: Int) {
+      parts[index] = storage
+      byteCount += storage.byteCount
+    }
   }
 
-  /// What the other side may send; may be raised when it has proved who it is.
-  package var limits: WireLimits {
-    didSet { reader.limits = limits }
-  }
+  private var limits: WireLimits
+  /// Whether the other side has yet to prove who it is. Until then it says two short messages, and no tensor.
+  private var isOfStranger: Bool
   private let segments = ReceivedSegments()
   private var reader: FrameReader
   /// The number of the message that is handed out next.
@@ -27,14 +33,26 @@ package struct UCXInbox: Sendable {
   private var heldParts = 0
 
   /// Nothing has arrived.
-  package init(limits: WireLimits) {
+  ///
+  /// - Parameters:
+  ///   - limits: What the other side may send once it is known.
+  ///   - isOfStranger: Whether it has to prove who it is first.
+  package init(limits: WireLimits, isOfStranger: Bool = false) {
+    self.isOfStranger = isOfStranger
+    self.limits = isOfStranger ? limits.ofStrangers : limits
+    reader = FrameReader(limits: self.limits, sharedMemory: segments)
+  }
+
+  /// The other side has proved who it is.
+  package mutating func admit(_ limits: WireLimits) {
+    isOfStranger = false
     self.limits = limits
-    reader = FrameReader(limits: limits, sharedMemory: segments)
+    reader.limits = limits
   }
 
   /// Memory for a part that arrives.
   ///
-  /// - Throws: ``RuntimeError/Code/malformedMessage`` when there is no such part or it exceeds a limit.
+  /// - Throws: `RuntimeError.Code.malformedMessage` when there is no such part or it exceeds a limit.
   package mutating func allocate(
     _ part: UCXPart, byteCount: Int
   ) throws(RuntimeError) -> TensorStorage {
@@ -46,24 +64,22 @@ package struct UCXInbox: Sendable {
     guard part.frame >= nextFrame else {
       throw malformed("A part of message \(part.frame), which is complete")
     }
-    var frame = frames[part.frame] ?? Incoming(count: part.count)
-    guard frame.count == part.count, frame.parts[part.index] == nil else {
+    let before = frames[part.frame]
+    guard before?.count ?? part.count == part.count, before?.parts[part.index] == nil else {
       throw malformed("Part \(part.index) of message \(part.frame) contradicts one before")
     }
-    let (left, room) = (limits.message - frame.byteCount, heldLimit - heldBytes)
+    let (left, room) = (limits.message - (before?.byteCount ?? 0), heldLimit - heldBytes)
     guard byteCount >= 0, byteCount <= left, byteCount <= room else {
       throw malformed(
         "A part of \(byteCount) bytes: WireLimits.message allows \(limits.message) for all of them")
     }
-    guard heldParts < 2 * max(mostParts, UCXPart.windowPartCount) else {
+    guard heldParts < (isOfStranger ? 8 : 2 * max(mostParts, UCXPart.windowPartCount)) else {
       throw malformed("\(heldParts) parts of messages that are not complete")
     }
     let storage = TensorStorage(byteCount: byteCount)
-    frame.parts[part.index] = storage
-    frame.byteCount += byteCount
     heldBytes += byteCount
     heldParts += 1
-    frames[part.frame] = frame
+    frames[part.frame, default: Incoming(count: part.count)].add(storage, at: part.index)
     return storage
   }
 
@@ -122,7 +138,8 @@ package struct UCXInbox: Sendable {
   }
 
   private var heldLimit: Int {
-    let message = max(limits.message, UCXPart.windowByteCount)
+    let message =
+      isOfStranger ? limits.message : max(limits.message, UCXPart.windowByteCount)
     let (twice, overflow) = message.multipliedReportingOverflow(by: 2)
     return overflow ? .max : twice
   }

@@ -46,8 +46,8 @@ package final class UCXLink: Link {
 
   /// Connects to a listener.
   ///
-  /// - Throws: ``RuntimeError/Code/transportUnavailable``, ``RuntimeError/Code/workerStartFailed``,
-  ///   ``RuntimeError/Code/invalidConfiguration`` for an address that the options do not allow; `CancellationError`.
+  /// - Throws: `RuntimeError.Code.transportUnavailable`, `RuntimeError.Code.workerStartFailed`,
+  ///   `RuntimeError.Code.invalidConfiguration` for an address that the options do not allow; `CancellationError`.
   package static func connect(to name: String, options: UCXOptions) async throws -> UCXLink {
     try UCX.load()
     let address = try await UCXAddress.lookingUp(name, within: options.connectTimeout)

@@ -6,7 +6,7 @@ import ByzRuntime
 ///   - address: `host:port`, with port 0 for one that is free.
 ///   - options: What is asked of those who connect.
 ///   - accept: Is handed each link, not started, on a thread that accepts no one meanwhile.
-/// - Throws: ``RuntimeError/Code/transportUnavailable``; ``RuntimeError/Code/invalidConfiguration`` for an address that is not a
+/// - Throws: `RuntimeError.Code.transportUnavailable`; `RuntimeError.Code.invalidConfiguration` for an address that is not a
 ///   loopback address without a token and a trusted fabric; what `body` throws.
 package func withUCXListener<R>(
   on address: String, options: UCXOptions = UCXOptions(),

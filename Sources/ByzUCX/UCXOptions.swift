@@ -16,7 +16,7 @@ public struct UCXOptions: Sendable {
   public var connectTimeout: Duration = .seconds(10)
   /// How many links a listener keeps at once, each of which has a thread; who comes later is refused.
   public var maximumConnections = 256
-  /// How many of them may come from one address, or one IPv6 network of 64 bits. By default as many as there are at all.
+  /// How many of them may come from one address. By default as many as there are at all.
   public var maximumConnectionsPerAddress = 256
   /// How many connections of one address a listener lets in within one second; who comes later is refused. By default 256, so that
   /// a full pool can start at once.
@@ -37,7 +37,7 @@ public struct UCXOptions: Sendable {
 
   /// Checks that an address may be used.
   ///
-  /// - Throws: ``RuntimeError/Code/invalidConfiguration`` with what is missing.
+  /// - Throws: `RuntimeError.Code.invalidConfiguration` with what is missing.
   func check(_ address: UCXAddress) throws(RuntimeError) {
     guard !address.isLoopback else { return }
     var missing: [String] = []

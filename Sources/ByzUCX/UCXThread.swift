@@ -11,7 +11,7 @@ import CByzSystem
 
 /// Starts a thread that drives an endpoint and ends by itself.
 ///
-/// - Throws: ``RuntimeError/Code/workerStartFailed`` when the system refuses.
+/// - Throws: `RuntimeError.Code.workerStartFailed` when the system refuses.
 func startUCXThread(_ body: @escaping @Sendable () -> Void) throws(RuntimeError) {
   var attributes = pthread_attr_t()
   pthread_attr_init(&attributes)

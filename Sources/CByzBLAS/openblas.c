@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "CByzSystem.h"
+
 // From the CBLAS standard: the package needs no BLAS header to build.
 enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111, TRANSPOSE = 112, UPPER = 121 };
 
@@ -34,8 +36,8 @@ static bool has_avx512(void) {
 
 /// Opens the library with `name` set to `value` for its constructor, which reads the environment
 /// once. The user's own setting wins, and afterwards the environment is as it was: a child process
-/// chooses for itself. As with all changes of the environment, no other thread may read it meanwhile: a program that does so
-/// while its first model trains should call this before.
+/// chooses for itself. As with all changes of the environment, no other thread may read it meanwhile. This library's own, which
+/// start processes, wait; a program whose threads read it while its first model trains should call this before.
 static void *open_with(const char *name, const char *value, void *(*open)(void)) {
   if (!value || getenv(name)) return open();
   setenv(name, value, 0);
@@ -57,7 +59,9 @@ static void set_error(const char *text) {
 static void load(void) {
   // OpenBLAS before 0.3.22 takes recent AVX-512 processors for AVX2 ones: a third slower.
   const char *core = has_avx512() ? "SkylakeX" : NULL;
+  byz_environment_lock();
   void *library = open_with("OPENBLAS_CORETYPE", core, open_single_threaded);
+  byz_environment_unlock();
   if (!library) return set_error(dlerror());
   const struct {
     const char *name;

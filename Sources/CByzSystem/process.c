@@ -72,7 +72,10 @@ int byz_spawn(const char *path, const char *const *arguments, const char *const 
     copies[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, first + count);
     if (fds[i] >= 0 && copies[i] < 0 && !error) error = errno;
   }
+  // Nobody of this library changes it meanwhile, and the child gets none of what is set for a library only.
+  byz_environment_lock();
   char **environment = environment_with(additions);
+  byz_environment_unlock();
   if (!environment && !error) error = ENOMEM;
   if (!error) {
     posix_spawn_file_actions_t actions;

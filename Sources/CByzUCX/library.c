@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "CByzSystem.h"
 #include "library.h"
 
 struct byz_ucx_functions byz_ucx_functions;
@@ -27,6 +28,7 @@ static void load(void) {
       {"UCX_ERROR_SIGNALS", ""}, {"UCX_LOG_FILE", "stderr"}, {"UCX_LOG_LEVEL", "fatal"}};
   enum { COUNT = sizeof settings / sizeof *settings };
   bool is_ours[COUNT];
+  byz_environment_lock();
   for (size_t i = 0; i < COUNT; i++) {
     is_ours[i] = !getenv(settings[i][0]);
     if (is_ours[i]) setenv(settings[i][0], settings[i][1], 0);
@@ -38,6 +40,7 @@ static void load(void) {
   if (!library) set_error(dlerror());
   for (size_t i = 0; i < COUNT; i++)
     if (is_ours[i]) unsetenv(settings[i][0]);
+  byz_environment_unlock();
   if (!library) return;
 #define FIND(name)                                               \
   if (!(ucx.name = (__typeof__(ucx.name))dlsym(library, #name))) \

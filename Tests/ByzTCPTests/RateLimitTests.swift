@@ -112,9 +112,9 @@ struct RateLimitTests {
   func patience() async throws {
     var options = TCPListenerOptions()
     (options.maxBytesPerSecond, options.minimumBytesPerSecond) = (1 << 20, 1 << 20)
-    options.progressInterval = .milliseconds(100)
+    options.progressInterval = .milliseconds(300)
     var worker = WorkerServerOptions()
-    worker.liveness = Liveness(interval: .milliseconds(30), timeout: .milliseconds(300))
+    worker.liveness = Liveness(interval: .milliseconds(30), timeout: .milliseconds(800))
     try await withWorkerServer(registry: Registry(), listener: options, options: worker) { server in
       let liveness = Liveness(interval: .milliseconds(100), timeout: .seconds(30))
       try await withActorSystem(Registry(), liveness: liveness) { system in

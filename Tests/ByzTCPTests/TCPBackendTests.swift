@@ -1,6 +1,8 @@
 import ByzRuntime
 import ByzTCP
 import Foundation
+import NIOCore
+import NIOPosix
 import Testing
 
 @Suite("TCP backend", .timeLimit(.minutes(2)))
@@ -28,6 +30,22 @@ struct TCPBackendTests {
     #expect(
       error?.message.contains(text) == true, "\(String(describing: error))",
       sourceLocation: sourceLocation)
+  }
+
+  @Test("ends at once when it is cancelled while the address is looked up")
+  func lookup() async throws {
+    let resolver = DeafResolver()
+    var options = once
+    options.connectTimeout = .seconds(60)
+    let attempt = TCPAttempt(
+      address: try TCPAddress("nobody.invalid:1"), options: options, context: nil,
+      resolver: resolver)
+    let start = ContinuousClock.now
+    let connecting = Task { try await attempt.run() }
+    for await _ in resolver.asked { break }
+    connecting.cancel()
+    await #expect(throws: CancellationError.self) { try await connecting.value }
+    #expect(ContinuousClock.now - start < .seconds(30))
   }
 
   @Test("waits longer and longer for a listener that comes up late")
@@ -198,4 +216,26 @@ struct BackOffTests {
     #expect(delays(nil) != delays(nil))
     #expect(delays(1).count == 7)
   }
+}
+
+/// Finds no address, and takes its time.
+private final class DeafResolver: Resolver, Sendable {
+  let (asked, asking) = AsyncStream.makeStream(of: Void.self)
+  private let loop = MultiThreadedEventLoopGroup.singleton.next()
+  private let answer: EventLoopPromise<[SocketAddress]>
+
+  init() { answer = loop.makePromise() }
+
+  func initiateAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
+    asking.yield()
+    return answer.futureResult
+  }
+
+  func initiateAAAAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
+    answer.futureResult
+  }
+
+  func cancelQueries() {}
+
+  deinit { answer.fail(CancellationError()) }
 }

@@ -145,7 +145,9 @@ extension UCXTests {
         try await UCXLink.connect(to: "127.0.0.1:\(port)", options: UCXOptions())
       }
       #expect(nobody?.code == .workerStartFailed)
-      for name in ["no-port", "host:name", "[::1]", "there.is.no.such.host.invalid:9"] {
+      for name in [
+        "no-port", "host:name", "[::1]", "there.is.no.such.host.invalid:9", "[::1]:9", "[::]:9",
+      ] {
         let error = await #expect(throws: RuntimeError.self) {
           try await UCXLink.connect(to: name, options: UCXOptions())
         }

@@ -144,6 +144,45 @@ struct UCXPartsTests {
     }
   }
 
+  @Test(
+    "of a stranger take no more than two of its messages, and only few; once it is known they take more"
+  )
+  func strangers() throws {
+    var inbox = UCXInbox(limits: WireLimits(), isOfStranger: true)
+    var byteCount = 0
+    #expect(throws: RuntimeError.self) {
+      for frame in 0..<1000 as Range<UInt64> {
+        _ = try inbox.allocate(UCXPart(frame: frame, index: 1, count: 2), byteCount: 60_000)
+        byteCount += 60_000
+      }
+    }
+    #expect((120_000...200_000).contains(byteCount))
+    inbox = UCXInbox(limits: WireLimits(), isOfStranger: true)
+    #expect(throws: RuntimeError.self) {
+      for frame in 0..<9 as Range<UInt64> {
+        _ = try inbox.allocate(UCXPart(frame: frame, index: 1, count: 2), byteCount: 1)
+      }
+    }
+    inbox.admit(WireLimits())
+    _ = try inbox.allocate(UCXPart(frame: 9, index: 8000, count: 8001), byteCount: 8 << 20)
+  }
+
+  @Test("of one message may be many", .timeLimit(.minutes(1)))
+  func manyParts() throws {
+    var limits = WireLimits()
+    limits.segments = 65_000
+    var inbox = UCXInbox(limits: limits)
+    let start = ContinuousClock.now
+    for index in 0..<60_000 {
+      let part = UCXPart(frame: 0, index: index, count: 60_000)
+      _ = try inbox.allocate(part, byteCount: 0)
+      inbox.complete(part)
+    }
+    #expect(inbox.hasMessage)
+    // Each copied with all before it, they took minutes.
+    #expect(ContinuousClock.now - start < .seconds(10))
+  }
+
   @Test("that make no message are refused")
   func noMessage() throws {
     let head = Frame.head(of: Message(.ping))

@@ -62,6 +62,18 @@ extension Hello {
     return limits
   }()
 
+  /// What another process says, for errors and logs: not long, and nothing that looks like a line of them.
+  private static func line(_ text: String) -> String {
+    var line = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars.prefix(256) {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator: line.append("\u{FFFD}")
+      default: line.append(scalar)
+      }
+    }
+    return String(line)
+  }
+
   package static func encode(_ hello: Hello) -> [UInt8] {
     var encoder = WireEncoder()
     // Numbers, names and a dictionary: nothing that an encoder could refuse.
@@ -83,6 +95,7 @@ extension Hello {
     } catch {
       throw RuntimeError(.malformedMessage, "The other side's hello cannot be read.", cause: error)
     }
+    (name, kernels, blas) = (Self.line(name), Self.line(kernels), Self.line(blas))
     guard host != 0 else {
       throw RuntimeError(.malformedMessage, "The other side's hello names nobody, as host 0.")
     }

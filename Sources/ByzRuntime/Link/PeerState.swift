@@ -94,6 +94,7 @@ package struct PeerState {
   /// Why the other side is refused, once it is, and when the link closes even though that cannot be said.
   private var refusal: (reason: RuntimeError, until: Time)?
   private var isDraining = false
+  private var hasSaidGoodbye = false
   private var otherIsDraining = false
   /// Whether nothing is left to do but to send what is queued.
   private var isClosing = false
@@ -190,7 +191,8 @@ package struct PeerState {
     case .sent(let id):
       sent += 1
       calls[id]?.isSent = true
-      return calls[id]?.isCancelled == true ? [outgoing(.cancel, call: id)] : []
+      let cancel = calls[id]?.isCancelled == true ? [outgoing(.cancel, call: id)] : []
+      return cancel + closeIfDrained()
     case .cancelled(let id):
       guard var call = calls[id], !call.isCancelled else { return [] }
       call.isCancelled = true
@@ -223,7 +225,7 @@ package struct PeerState {
       }
       guard !isDraining else { return [] }
       isDraining = true
-      return [outgoing(.goodbye)] + closeIfDrained()
+      return closeIfDrained()
     case .linkClosed(let reason): return finish(refusal?.reason ?? reason)
     }
   }
@@ -419,11 +421,17 @@ extension PeerState {
 // MARK: - Ending
 
 extension PeerState {
+  /// Says goodbye once nothing follows that the other side would drop then, and closes when all has ended.
   private mutating func closeIfDrained() -> [Directive] {
-    guard isDraining || otherIsDraining, !isClosing, calls.isEmpty, serving.isEmpty, answering == 0
-    else { return [] }
+    guard isDraining || otherIsDraining, !isClosing else { return [] }
+    var directives: [Directive] = []
+    if isDraining, !hasSaidGoodbye, calls.values.allSatisfy(\.isSent) {
+      hasSaidGoodbye = true
+      directives.append(outgoing(.goodbye))
+    }
+    guard calls.isEmpty, serving.isEmpty, answering == 0 else { return directives }
     isClosing = true
-    return [.closeWhenSent(RuntimeError(.stopped, "The connection was closed."))]
+    return directives + [.closeWhenSent(RuntimeError(.stopped, "The connection was closed."))]
   }
 
   private mutating func end(_ reason: RuntimeError) -> [Directive] {

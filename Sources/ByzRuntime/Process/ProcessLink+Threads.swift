@@ -42,9 +42,16 @@ extension ProcessLink {
     }
   }
 
-  /// Whether the socket takes nothing any more. The reading thread hears of it too and ends the link; until then `isWriting` stays
-  /// set, so that no one tries again.
-  func hasFailed(_ count: Int) -> Bool { count < 0 && count != -Int(EAGAIN) }
+  /// Whether the socket takes nothing any more; until the link ends `isWriting` stays set, so that no one tries again. Of its end the
+  /// reading thread hears too; of another failure, such as no memory, nobody else would.
+  func hasFailed(_ count: Int) -> Bool {
+    guard count < 0, count != -Int(EAGAIN) else { return false }
+    if count != -Int(EPIPE), count != -Int(ECONNRESET) {
+      let reason = String(cString: strerror(Int32(-count)))
+      close(RuntimeError(.workerLost, "Nothing can be sent to \(peerName): \(reason)."))
+    }
+    return true
+  }
 
   private static var roundLimit: Int { 16 }
 

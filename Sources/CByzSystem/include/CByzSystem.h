@@ -32,6 +32,11 @@ int byz_spawn(const char *_Nullable path, const char *_Nullable const *_Nonnull 
               const char *_Nullable const *_Nonnull additions, const int *_Nonnull fds, int count,
               int first, pid_t *pid, int *pidfd);
 
+/// Held while this library sets variables for a library that it loads, and while it copies the environment for a child: a thread that
+/// changes it moves the strings that another reads.
+void byz_environment_lock(void);
+void byz_environment_unlock(void);
+
 /// A descriptor of a process for byz_wait_for_exit; -1 where the kernel has none.
 int byz_open_process(pid_t pid);
 

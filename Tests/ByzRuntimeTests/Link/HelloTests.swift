@@ -55,6 +55,19 @@ struct HelloTests {
     }
   }
 
+  @Test("what another process says of itself is a short line in errors and logs, whatever it says")
+  func oneLine() throws {
+    var other = Self.hello(types: ["Module.Type": 2])
+    other.name = "node\n\u{1B}[31mERROR\u{2028}\u{202E}" + String(repeating: "x", count: 10_000)
+    let parsed = try Hello(parsing: Hello.encode(other))
+    #expect(parsed.name.hasPrefix("node\u{FFFD}\u{FFFD}[31mERROR\u{FFFD}\u{FFFD}xxx"))
+    #expect(parsed.name.unicodeScalars.count == 256)
+    let error = #expect(throws: RuntimeError.self) {
+      try Self.hello(types: ["Module.Type": 1]).check(parsed)
+    }
+    #expect(error?.message.contains("\n") == false && (error?.message.count ?? .max) < 500)
+  }
+
   @Test("may list some thousand types, and no number that would fill the memory of a listener")
   func length() throws {
     func hello(_ count: Int) -> Hello {

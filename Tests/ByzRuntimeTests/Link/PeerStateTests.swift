@@ -353,6 +353,31 @@ struct PeerStateTests {
     #expect(closing(state.handle(.sentAnswer, at: .zero)) != nil)
   }
 
+  @Test(
+    "says goodbye only when no call is still to be handed to the link, which the other side would drop"
+  )
+  func unsentCall() {
+    func goodbyes(_ directives: [PeerState.Directive]) -> Int {
+      directives.count {
+        if case .send(let message) = $0 { message.kind == .goodbye } else { false }
+      }
+    }
+    var state = opened()
+    _ = state.handle(.call(1, timeLeft: nil), at: .zero)
+    _ = state.handle(.call(2, timeLeft: nil), at: .zero)
+    #expect(goodbyes(state.handle(.sent(1), at: .zero)) == 0)
+    #expect(goodbyes(state.handle(.drained, at: .zero)) == 0)
+    #expect(goodbyes(state.handle(.sent(2), at: .zero)) == 1)
+    #expect(goodbyes(state.handle(.received(Message(.reply, epoch: 7, call: 1)), at: .zero)) == 0)
+    #expect(closing(state.handle(.received(Message(.reply, epoch: 7, call: 2)), at: .zero)) != nil)
+    // One whose time is over will not be waited for.
+    state = opened()
+    _ = state.handle(.call(1, timeLeft: .seconds(1)), at: .zero)
+    #expect(goodbyes(state.handle(.drained, at: .zero)) == 0)
+    let ended = state.handle(.ticked, at: .seconds(1) + PeerState.grace)
+    #expect(goodbyes(ended) == 1 && closing(ended) != nil)
+  }
+
   @Test("an answer that has not been handed to the link yet keeps the connection, however it ends")
   func unsentAnswer() {
     let goodbye = PeerState.Event.received(Message(.goodbye, epoch: 7))

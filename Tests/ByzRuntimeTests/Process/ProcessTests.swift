@@ -119,6 +119,29 @@ struct ProcessTests {
     #expect(try await inbox.closed().message.contains("exited with status 42"))
   }
 
+  @Test("is started while another thread sets variables for a library that it loads")
+  func changingEnvironment() async throws {
+    // In a process of its own: other tests read the environment.
+    await #expect(processExitsWith: .success) {
+      let setter = Task.detached {
+        while !Task.isCancelled {
+          byz_environment_lock()
+          for k in 0..<8 { setenv("BYZKIT_TEST_\(k)", "1", 1) }
+          for k in 0..<8 { unsetenv("BYZKIT_TEST_\(k)") }
+          byz_environment_unlock()
+        }
+      }
+      for _ in 0..<1000 {
+        let child = try ChildProcess(
+          executable: "/bin/true", arguments: ["true"], environment: ["BYZKIT_TEST": "1"],
+          descriptors: [])
+        guard case .exited(status: 0) = child.end(within: .seconds(10)) else { exit(1) }
+      }
+      setter.cancel()
+      exit(0)
+    }
+  }
+
   @Test("a program that is not there is refused with its path")
   func noProgram() async throws {
     let error = await #expect(throws: RuntimeError.self) {
