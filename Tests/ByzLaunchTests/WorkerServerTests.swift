@@ -153,6 +153,74 @@ struct WorkerServerTests {
     }
   }
 
+  @Test("who waits until it drains may be cancelled")
+  func patience() async throws {
+    try await withWorkerServer(registry: Self.registry) { server in
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask { await server.waitUntilDraining() }
+        group.cancelAll()
+        await group.waitForAll()
+        // And one that begins to wait when it has been.
+        group.addTask { await server.waitUntilDraining() }
+      }
+    }
+  }
+
+  @Test("the data of many nodes that learn from each other is sent once, however many there are")
+  func manyNodes() async throws {
+    let (nodes, images, inputs) = (20, 64, 100)
+    let model = try SoftmaxRegression(inputs: inputs, classes: 2)
+    let data = try Batch(
+      inputs: .normal(shape: [images, inputs], key: RandomKey(1)),
+      labels: (0..<images).map { $0 % 2 })
+    let honest = try (0..<nodes).map {
+      try HonestNode(
+        name: "node-\($0)", model: model, data: data, batchSize: 8, key: RandomKey(UInt64($0)))
+    }
+    var peers = try PeerToPeer(
+      honest: honest, topology: .complete(nodes), aggregator: .median,
+      optimizer: SGD(learningRate: 0.1), parameters: model.initialParameters(key: RandomKey(1)))
+    try await withWorkerServer(registry: .byzKit) { server in
+      let workers = WorkerConfiguration(backend: .tcp(server.address), count: 1)
+      try await withActorPool(workers, registry: .byzKit) { pool in
+        _ = try await peers.round(on: pool)
+        let first = server.totals.bytesReceived
+        _ = try await peers.round(on: pool)
+        #expect(first > nodes * images * inputs * 4)
+        #expect(server.totals.bytesReceived - first < 5 * images * inputs * 4)
+      }
+    }
+  }
+
+  @Test("the reports of as many rounds as a cluster allows fit into the messages that hosts take")
+  func longRuns() async throws {
+    let model = try SoftmaxRegression(inputs: 3, classes: 2)
+    let data = try Batch(
+      inputs: .normal(shape: [8, 3], key: RandomKey(1)), labels: (0..<8).map { $0 % 2 })
+    let participants = try (0..<5).map {
+      try Participant(
+        ParticipantSpecification(
+          .honest(
+            HonestNode(
+              name: "node-\($0)", model: model, data: data, batchSize: 8, key: RandomKey(UInt64($0))
+            )),
+          aggregator: "median", optimizer: SGD(learningRate: 0.1)))
+    }
+    let plan = try ClusterPlan(
+      participants, topology: .complete(5),
+      models: Array(repeating: model.initialParameters(key: RandomKey(1)), count: 5))
+    var listener = TCPListenerOptions()
+    listener.limits.message = 1 << 20
+    try await withWorkerServer(registry: .byzKit, listener: listener) { server in
+      let hosts = Array(repeating: TCPBackend.tcp(server.address), count: 5)
+      let results = try await withCluster(plan, on: RemoteCluster(hosts)) { cluster in
+        #expect((100..<1000).contains(cluster.mostRounds))
+        return try await cluster.run(rounds: cluster.mostRounds)
+      }
+      for result in results { #expect(throws: Never.self) { try result.get() } }
+    }
+  }
+
   @Test("cancelling the task that hosts drains")
   func cancelled() async throws {
     let (addresses, address) = AsyncStream.makeStream(of: String.self)

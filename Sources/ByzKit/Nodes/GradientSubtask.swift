@@ -3,17 +3,19 @@ import ByzTensor
 
 /// Computes one node's gradient, writes it to the node's row, and returns the loss.
 struct GradientSubtask: FootprintSubtask {
+  /// Its place among the residents.
   let node: Int
+  let row: Int
   let round: Int
 
-  var outputRows: Range<Int>? { node..<node + 1 }
+  var outputRows: Range<Int>? { row..<row + 1 }
   var residents: [Int] { [node] }
 
   func check(_ operands: Operands, limits: WireLimits) throws {
     guard let outputs = operands.outputs, outputs.elementType == .float32, round >= 0,
-      outputs.pointers.indices.contains(node), outputs.pointers[node] != nil,
+      outputs.pointers.indices.contains(row), outputs.pointers[row] != nil,
       operands.inputs.first?.shape.reduce(1, *) == outputs.columns
-    else { throw RuntimeError(.malformedMessage, "Node \(node) has no row to write to.") }
+    else { throw RuntimeError(.malformedMessage, "Node \(node) has no row \(row) to write to.") }
   }
 
   func run(_ operands: Operands) throws -> Float {
@@ -26,7 +28,7 @@ struct GradientSubtask: FootprintSubtask {
     }
     // The round has gone on without it.
     try Task.checkCancellation()
-    outputs.copy(gradient, toRow: self.node)
+    outputs.copy(gradient, toRow: row)
     return loss
   }
 }

@@ -21,8 +21,13 @@ public struct HonestNodeApplication: Sendable {
     try application.register(
       "aggregate",
       ComputationGraph(
-        nodes: [GraphNode("aggregate", aggregator, inputs: ["vectors": .input(gradients)])],
-        outputs: ["aggregate"]))
+        nodes: [
+          GraphNode(
+            "aggregate", RoundAggregation(aggregator: aggregator),
+            inputs: [
+              "vectors": .input(gradients), "round": .input(GraphInput("round", as: Int.self)),
+            ])
+        ], outputs: ["aggregate"]))
     try application.register(
       "honestGradient",
       ComputationGraph(
@@ -36,11 +41,14 @@ public struct HonestNodeApplication: Sendable {
         ], outputs: ["honestGradient"]))
   }
 
-  /// Combines vectors.
+  /// Combines the vectors of a round, by the rule as it is in that round.
   ///
   /// - Throws: ``AggregationError``, `RuntimeError` of the pool, or `CancellationError`.
-  public func aggregate(_ gradients: [Tensor<Float>]) async throws -> Tensor<Float> {
-    try await application.run("aggregate", ["gradients": gradients]).value(of: "aggregate")
+  public func aggregate(
+    _ gradients: [Tensor<Float>], round: Int = 0
+  ) async throws -> Tensor<Float> {
+    try await application.run("aggregate", ["gradients": gradients, "round": round])
+      .value(of: "aggregate")
   }
 
   /// The mean loss and its gradient over the batch of a round.
@@ -62,6 +70,18 @@ public struct HonestGradient: Sendable {
   public let gradient: Tensor<Float>
 }
 
+/// Combines vectors by a rule that may draw anew in each round.
+private struct RoundAggregation: Operator {
+  let aggregator: any Aggregator
+
+  var name: String { aggregator.name }
+  var inputNames: [String] { aggregator.inputNames + ["round"] }
+
+  func run(_ inputs: OperatorInputs, in context: OperatorContext) async throws -> any Sendable {
+    try await aggregator.forRound(inputs.value("round")).run(inputs, in: context)
+  }
+}
+
 /// Computes a node's gradient on a worker.
 struct HonestGradientStep: Operator {
   /// The node. One list for all runs, so that a worker elsewhere is sent it once.
@@ -80,7 +100,7 @@ struct HonestGradientStep: Operator {
     let parameters = try inputs.value("parameters", as: Tensor<Float>.self)
     var row = [Tensor<Float>(uninitialized: parameters.shape)]
     let losses = try await context.run(
-      [GradientSubtask(node: 0, round: inputs.value("round"))],
+      [GradientSubtask(node: 0, row: 0, round: inputs.value("round"))],
       operands: Operands(
         inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&row)))
     return HonestGradient(loss: losses[0], gradient: row[0])

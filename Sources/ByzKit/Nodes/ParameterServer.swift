@@ -168,11 +168,12 @@ public struct ParameterServer: Sendable {
     // A node that is late may still write its row after this has returned: the row outlives that, and nobody reads it.
     var rows = honest.map { _ in Tensor<Float>(uninitialized: parameters.shape) }
     let gathering = try await context.collect(
-      members.map { GradientSubtask(node: $0, round: roundsDone) },
+      members.map { GradientSubtask(node: $0, row: $0, round: roundsDone) },
       operands: Operands(
         inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&rows)),
       // Each node's data stays near one worker.
       preferring: context.pool?.workerNames ?? [], until: quorum)
+    try Self.checkWorkers(gathering.outcomes)
     var answers = [Answer](repeating: .notAsked, count: honest.count)
     for (node, outcome) in zip(members, gathering.outcomes) {
       switch outcome {
@@ -185,6 +186,19 @@ public struct ParameterServer: Sendable {
       }
     }
     return answers
+  }
+
+  /// Where no gradient came and workers were lost with some, it was not the nodes that failed.
+  private static func checkWorkers(_ outcomes: [Gathering<Float>.Outcome]) throws {
+    var lost: RuntimeError?
+    for outcome in outcomes {
+      switch outcome {
+      case .returned: return
+      case .failed(let error as RuntimeError) where error.code == .workerLost: lost = error
+      default: break
+      }
+    }
+    if let lost { throw lost }
   }
 }
 

@@ -105,7 +105,7 @@ public distributed actor GossipHost: RemoteActor {
     do {
       let reports = try await node.run(
         rounds: rounds, from: start, over: transport, threads: threads)
-      result = .success(reports.listing(atMost: GossipReport.maxDroppedInRun))
+      result = .success(reports.listing(atMost: GossipReport.maxDroppedInRun(in: actorSystem)))
     } catch {
       result = .failure(error)
     }

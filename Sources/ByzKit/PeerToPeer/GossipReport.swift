@@ -82,7 +82,7 @@ public struct GossipReport: Hashable, Codable, Sendable {
   public let failure: String?
   /// Whose vectors it used: replaying the records repeats the run.
   public let record: GossipRecord
-  /// What arrived since the round before and was not used; the first ``maxDropped`` of it, and of a run in another process the first 4,096.
+  /// What arrived since the round before and was not used; the first ``maxDropped`` of it, and of a run in another process the first 4,096 at most.
   public internal(set) var dropped: [DroppedVector]
   /// The neighbors that its vector did not reach; of a node at its own pace also those that had not taken in an earlier one when it
   /// had a newer one to send.
@@ -94,15 +94,21 @@ public struct GossipReport: Hashable, Codable, Sendable {
   public static let maxDropped = 256
 
   /// The most vectors that the reports of one run list where they come from another process: a liar must not make them longer than a
-  /// message may be.
-  package static let maxDroppedInRun = 4096
+  /// message may be, of which they get half.
+  static func maxDroppedInRun(in system: ByzActorSystem) -> Int {
+    min(4096, mostByteCount(in: system) / 2 / 1024)
+  }
 
   /// What is counted for a report in a message, without dropped vectors, by the number of neighbors that a node hears and is heard by.
   package static func byteCount(neighbors: Int) -> Int { 1024 + 32 * neighbors }
 
   /// The rounds whose reports fit into a message: into half of it, for the dropped vectors that they list take less than the other.
   static func mostRounds(neighbors: Int, in system: ByzActorSystem) -> Int {
-    min(system.leastBodyLimit ?? .max, WireLimits().body) / 2 / byteCount(neighbors: neighbors)
+    mostByteCount(in: system) / 2 / byteCount(neighbors: neighbors)
+  }
+
+  private static func mostByteCount(in system: ByzActorSystem) -> Int {
+    min(system.leastBodyLimit ?? .max, WireLimits().body)
   }
 
   /// What became of a node's model.

@@ -12,8 +12,9 @@ struct Learner: Sendable {
   let inNeighbors: [Int]
   /// Of a Byzantine node: how many Byzantine nodes each of those hears.
   private let attackers: [Int: Int]
-  /// The node with the data it steps on, if it takes local steps.
-  private let residents: Residents?
+  /// The node with the data it steps on, if it takes local steps, and its place in that list.
+  fileprivate var residents: Residents?
+  fileprivate var place = 0
   private(set) var parameters: Tensor<Float>
   private var optimizerState = SGD.State()
   /// The model before the local step.
@@ -69,6 +70,17 @@ struct Learner: Sendable {
   }
 }
 
+extension [Learner] {
+  /// Gives all one list of the data they step on: workers elsewhere keep only so many lists.
+  mutating func shareResidents() {
+    let stepping = indices.filter { self[$0].residents != nil }
+    let shared = Residents(stepping.compactMap { self[$0].residents?[0] })
+    for (place, index) in stepping.enumerated() {
+      (self[index].residents, self[index].place) = (shared, place)
+    }
+  }
+}
+
 // MARK: - A round
 
 extension Learner {
@@ -91,7 +103,7 @@ extension Learner {
     let loss: Float
     do {
       loss = try await context.run(
-        [GradientSubtask(node: 0, round: round)],
+        [GradientSubtask(node: place, row: 0, round: round)],
         operands: Operands(
           inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&gradient)))[0]
     } catch  where !(error is CancellationError || error is RuntimeError) {

@@ -67,6 +67,7 @@ public struct PeerToPeer: Sendable {
       try Learner(
         node, participant, in: topology, accomplices: byzantine, parameters: models[node])
     }
+    learners.shareResidents()
     states = try learners.map {
       try GossipState($0, in: topology, accomplices: byzantine, mode: mode)
     }

@@ -158,7 +158,9 @@ public final class ByzActorSystem: DistributedActorSystem {
 
   /// The least that a message's body may take on one of the connections; nil without any.
   package var leastBodyLimit: Int? {
-    state.withLock { $0.router.everyone.map(\.link.limits.body).min() }
+    // Outside of the lock, since each peer takes its own.
+    let peers = state.withLock { $0.router.everyone }
+    return peers.map { min($0.link.limits.body, $0.longestMessage - Frame.headerByteCount) }.min()
   }
 
   /// Ends every connection, every mailbox and every actor that others spawned here.

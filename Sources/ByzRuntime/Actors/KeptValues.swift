@@ -1,4 +1,4 @@
-/// What subtasks of one connection refer to. Of many sets the four sent last are kept, or fewer where they exceed the limits: a
+/// What subtasks of one connection refer to. Of many sets the sixteen used last are kept, or fewer where they exceed the limits: a
 /// caller whose set is gone is told, and sends it again.
 package struct KeptValues: Sendable {
   private struct Kept {
@@ -12,7 +12,8 @@ package struct KeptValues: Sendable {
     }
   }
 
-  private static let capacity = 4
+  private static let capacity = 16
+  /// The one used last is the last.
   private var sets: [Kept] = []
 
   package init() {}
@@ -43,12 +44,16 @@ package struct KeptValues: Sendable {
       || sets.reduce(0) { $0 + $1.byteCount } > limits.keptBytes
   }
 
-  func values(_ wanted: [SubtaskRequest.Resident]) throws(RuntimeError) -> [Int: any Sendable] {
+  mutating func values(
+    _ wanted: [SubtaskRequest.Resident]
+  ) throws(RuntimeError) -> [Int: any Sendable] {
     var result: [Int: any Sendable] = [:]
     for resident in wanted {
-      guard
-        let value = sets.first(where: { $0.id == resident.set })?.values[UInt64(resident.index)]?
-          .value
+      if let used = sets.firstIndex(where: { $0.id == resident.set }) {
+        sets.append(sets.remove(at: used))
+      }
+      guard let set = sets.last, set.id == resident.set,
+        let value = set.values[UInt64(resident.index)]?.value
       else { throw RuntimeError(.residentMissing, "\(resident.set)/\(resident.index)") }
       result[resident.index] = value
     }

@@ -71,7 +71,7 @@ public final class WorkerServer: Sendable {
   /// Lets nobody new in, and every connection end when its running calls have.
   public func drain() { sessions.drain() }
 
-  /// Returns when it drains, for whatever reason: what a body does that has nothing else to do.
+  /// Returns when it drains, for whatever reason, or the calling task is cancelled: what a body does that has nothing else to do.
   public func waitUntilDraining() async { await sessions.waitUntilDraining() }
 }
 
@@ -84,7 +84,8 @@ package final class WorkerSessions: Sendable {
     var totals = WorkerServerTotals()
     var isDraining = false
     var stopAccepting: (@Sendable () -> Void)?
-    var waiting: [CheckedContinuation<Void, Never>] = []
+    /// Those who wait until it drains.
+    var waiting: [Promise<Void>] = []
   }
 
   private let registry: Registry
@@ -178,7 +179,7 @@ package final class WorkerSessions: Sendable {
 
   fileprivate func drain() {
     let begin = state.withLock {
-      state -> (stop: (@Sendable () -> Void)?, waiting: [CheckedContinuation<Void, Never>])? in
+      state -> (stop: (@Sendable () -> Void)?, waiting: [Promise<Void>])? in
       guard !state.isDraining else { return nil }
       state.isDraining = true
       defer { (state.stopAccepting, state.waiting) = (nil, []) }
@@ -188,17 +189,22 @@ package final class WorkerSessions: Sendable {
     begin.stop?()
     Alarm.shared.set(self, at: Alarm.now + options.drainLimit)
     door.finish()
-    for continuation in begin.waiting { continuation.resume() }
+    for promise in begin.waiting { promise.settle(.success(())) }
   }
 
   fileprivate func waitUntilDraining() async {
-    await withCheckedContinuation { continuation in
-      let isDraining = state.withLock { state in
-        if !state.isDraining { state.waiting.append(continuation) }
-        return state.isDraining
-      }
-      if isDraining { continuation.resume() }
+    let end = Promise<Void>()
+    let isDraining = state.withLock { state in
+      if !state.isDraining { state.waiting.append(end) }
+      return state.isDraining
     }
+    guard !isDraining else { return }
+    await withTaskCancellationHandler {
+      _ = await end.result
+    } onCancel: {
+      end.settle(.success(()))
+    }
+    state.withLock { $0.waiting.removeAll { $0 === end } }
   }
 }
 

@@ -48,7 +48,7 @@ package final class RemoteWorker: Worker {
       return try await ask(subtask, operands)
     } catch let error as RuntimeError where error.code == .residentMissing {
       // The other side has made room for other lists.
-      sent.withLock { $0 = [] }
+      sent.withLock { $0 = $0.filter { $0.set != operands.residents.id } }
       return try await ask(subtask, operands)
     }
   }

@@ -43,6 +43,20 @@ struct NodeApplicationTests {
     #expect(try await application.run("one", ["x": 5]).value(of: "y") == 6)
   }
 
+  @Test("aggregate by the rule as it is in the round")
+  func rounds() async throws {
+    let node = try Problem().honest(1)[0]
+    let rule = Bucketing(size: 2, key: RandomKey(3)).then(Median())
+    let application = try HonestNodeApplication(node, aggregator: rule)
+    let vectors = (0..<9).map { Tensor<Float>.normal(shape: [5], key: RandomKey($0)) }
+    var found: [Tensor<Float>] = []
+    for round in 0..<2 {
+      found.append(try await application.aggregate(vectors, round: round))
+      #expect(try found[round].hasSameBits(as: rule.forRound(round).aggregate(vectors)))
+    }
+    #expect(!found[0].hasSameBits(as: found[1]))
+  }
+
   @Test("overlap without disturbing each other, on one node and one pool")
   func overlap() async throws {
     let problem = try Problem()

@@ -22,6 +22,18 @@ struct RoundPolicyTests {
       parameters: problem.model.initialParameters(key: problem.key), policy: policy)
   }
 
+  @Test("a round in which every gradient is lost with its worker is no round of the liars alone")
+  func lostWorkers() async throws {
+    let problem = try Problem()
+    var live = try server(problem, honest: 1, attack: Gaussian())
+    let workers = WorkerConfiguration(backend: LosingBackend(), count: 3, restarts: .never)
+    let error = await #expect(throws: RuntimeError.self) {
+      try await withActorPool(workers) { try await live.round(on: $0) }
+    }
+    #expect(error?.code == .workerLost)
+    #expect(live.roundsDone == 0)
+  }
+
   @Test("a round goes on without a node that is late, and its record gives the same bits again")
   func late() async throws {
     let problem = try Problem()
@@ -245,4 +257,25 @@ private struct GradientCall: Subtask {
     else { return 0 }
     return try node.gradient(at: parameters, round: 0).loss
   }
+}
+
+/// Workers that are lost with their first subtask.
+private struct LosingBackend: WorkerBackend {
+  var name: String { "losing" }
+  var capabilities: Set<Capability> { [.cpu] }
+
+  func makeWorker(named name: String) async throws -> any Worker { LosingWorker(name: name) }
+}
+
+private final class LosingWorker: Worker {
+  let name: String
+  var isStarted: Bool { true }
+
+  init(name: String) { self.name = name }
+
+  func run<S: Subtask>(_ subtask: S, operands: Operands) async throws -> S.Output {
+    throw RuntimeError(.workerLost, "\(name) is lost.")
+  }
+
+  func stop() async {}
 }

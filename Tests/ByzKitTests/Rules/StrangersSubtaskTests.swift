@@ -123,6 +123,7 @@ struct StrangersSubtaskTests {
 
   private struct Gradient: Codable {
     var node = 0
+    var row = 0
     var round = 0
   }
 
