@@ -66,8 +66,12 @@ extension TrainingPlan {
   /// The rule with all its parameters.
   var aggregatorInFull: RuleSpecification {
     get throws {
-      try complete(aggregator, from: Catalog.aggregator(_:)) { _ in
-        [("f", .integer(tolerated)), ("q", .integer(q ?? honest + byzantine - tolerated))]
+      try complete(aggregator, from: Catalog.aggregator(_:)) { entry in
+        let names = entry.parameters.map(\.name)
+        guard q == nil || names.contains("q") else {
+          throw CatalogError.unknownParameter("q", of: entry.name, known: names)
+        }
+        return [("f", .integer(tolerated)), ("q", .integer(q ?? honest + byzantine - tolerated))]
       }
     }
   }

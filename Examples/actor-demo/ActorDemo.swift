@@ -28,6 +28,13 @@ struct ActorDemo: Program {
 
   static func main() async { await start(registry) }
 
+  func validate() throws {
+    guard listen == nil || backend == "all" else {
+      throw ValidationError(
+        "--listen and --backend exclude each other: one process hosts, another calls.")
+    }
+  }
+
   func execute() async throws {
     if let listen {
       let address = try TCPAddress(listen)

@@ -36,7 +36,8 @@ struct MPIParameterServer: ParsableCommand {
   static func main() async {
     let program = parseOrExit()
     do {
-      // First of all: what it takes from the environment must be gone before there are other threads.
+      try KernelVariant.checkEnvironment()
+      // Before all else: what it takes from the environment must be gone before there are other threads.
       let launch = try LaunchEnvironment.takeFromProcess(
         LaunchEnvironment.Given(
           rank: program.rank, size: program.size,

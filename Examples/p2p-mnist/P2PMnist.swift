@@ -17,7 +17,8 @@ struct P2PMnist: Program {
       A topology is complete, star, ring:k=2, torus:rows=2,columns=3 or erdosRenyi:p=0.5,seed=1.
 
       With --mode async each node goes on as soon as it has heard --quorum neighbors, of whose models none is older \
-      than --staleness rounds; messages arrive in an order drawn from the seed, so the same flags give the same digest.
+      than --staleness rounds; messages arrive in an order drawn from the seed, so the same flags give the same digest. \
+      Models are tested at the end only.
 
       Subtasks run on threads, in child processes, or on machines where 'byzkit worker' listens (--backend), with the same \
       digest; the messages between nodes stay in this program.
@@ -50,6 +51,10 @@ struct P2PMnist: Program {
   func validate() throws {
     guard remoteHosts == nil || workers.backend == "thread" else {
       throw ValidationError("--backend and --remote-hosts exclude each other.")
+    }
+    guard remoteHosts == nil || workers.workers == nil else {
+      throw ValidationError(
+        "--workers is for --backend: with --remote-hosts nodes compute where they live.")
     }
     guard mode == .async || staleness == nil else {
       throw ValidationError(

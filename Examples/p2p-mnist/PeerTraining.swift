@@ -12,7 +12,7 @@ extension Problem {
       optimizer: optimizer, parameters: parameters, mode: mode)
     let clock = ContinuousClock()
     let start = clock.now
-    return try await withActorPool(workers) { pool in
+    return try await withActorPool(workers, registry: .byzKit) { pool in
       var tally = Tally()
       do {
         if mode.isInStep {

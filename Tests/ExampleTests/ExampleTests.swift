@@ -39,9 +39,11 @@ struct ExampleTests {
 
   @Test("a program refuses kernels that there are not")
   func kernels() async throws {
-    let run = try await ExampleProgram("ps-mnist")(small, environment: ["BYZKIT_KERNELS": "avx3"])
-    #expect(run.status == 1)
-    #expect(run.errors.contains("BYZKIT_KERNELS is 'avx3'"), "\(run.errors)")
+    for (name, arguments) in [("ps-mnist", small), ("mpi-ps", ["--rank", "0", "--size", "2"])] {
+      let run = try await ExampleProgram(name)(arguments, environment: ["BYZKIT_KERNELS": "avx3"])
+      #expect(run.status == 1)
+      #expect(run.errors.contains("BYZKIT_KERNELS is 'avx3'"), "\(name): \(run.errors)")
+    }
   }
 
   @Test("ps-mnist says in one line what is wrong with a backend or an attack, and exits with 1")
@@ -55,6 +57,7 @@ struct ExampleTests {
       (["--backend", "tcp://127.0.0.1:1", "--token-file", "/nowhere"], ["/nowhere"]),
       (["--backend", "ucx://127.0.0.1:1", "--tls-roots", "/nowhere"], ["UCX has no TLS"]),
       (["--data-root", "/nowhere"], ["/nowhere"]),
+      (["--q", "3"], ["median", "q"]),
     ] {
       let run = try await program(small + arguments)
       #expect(run.status == 1, "\(arguments)")
