@@ -35,8 +35,10 @@ package struct WorkerSession: Sendable {
     system.state.withLock { $0.router.upstream = peer }
     return await withTaskCancellationHandler {
       do {
-        let other = try await peer.open()
-        try system.adopt(peer, as: other.host)
+        // Before the first call: an actor may call its client's actors in it. What is not taken over is closed.
+        try await peer.open { [system] other, peer in
+          try? system.adopt(peer, as: other.host)
+        }
       } catch {
         link.close(error as? RuntimeError ?? RuntimeError(.stopped, "\(error)"))
       }

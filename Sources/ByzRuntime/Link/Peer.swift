@@ -17,6 +17,8 @@ package final class Peer: Sendable {
     var nextCall: UInt64 = 0
     var serving: [UInt64: Serving] = [:]
     var opening: [CheckedContinuation<Hello, any Error>] = []
+    /// Called once, when both sides have said hello.
+    var onOpen: (@Sendable (Hello, Peer) -> Void)?
     var ending: [CheckedContinuation<RuntimeError, Never>] = []
     var alarm: Duration?
     /// Called once, when the connection has ended.
@@ -58,10 +60,14 @@ package final class Peer: Sendable {
 
   /// Starts the link and waits until both sides have said hello.
   ///
+  /// - Parameter onOpen: called then, on the link's thread and before any call of the other side begins. It must not block.
   /// - Returns: what the other side said.
   /// - Throws: `RuntimeError`: why there is no connection; `CancellationError`, and the link is closed then.
   @discardableResult
-  package func open() async throws -> Hello {
+  package func open(
+    onOpen: (@Sendable (Hello, Peer) -> Void)? = nil
+  ) async throws -> Hello {
+    shell.withLock { $0.onOpen = onOpen }
     begin()
     do {
       return try await withTaskCancellationHandler {
@@ -268,9 +274,10 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
       actions.append { self.link.authenticated() }
     case .opened(let hello):
       shell.hello = hello
-      let waiting = shell.opening
-      shell.opening = []
+      let (waiting, onOpen) = (shell.opening, shell.onOpen)
+      (shell.opening, shell.onOpen) = ([], nil)
       actions.append {
+        onOpen?(hello, self)
         for continuation in waiting { continuation.resume(returning: hello) }
       }
     case .complete(let id, let result):
@@ -291,6 +298,7 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
     case .closeWhenSent(let reason):
       actions.append { self.link.closeWhenSent(reason) }
     case .ended(let reason):
+      shell.onOpen = nil
       // Only when what was served has been cancelled: who waits for the end counts on it.
       actions.append {
         while let callback = self.shell.withLock({ $0.nextToTell(reason) }) { callback(reason) }

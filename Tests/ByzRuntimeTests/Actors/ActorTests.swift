@@ -188,6 +188,23 @@ struct ActorTests {
     }
   }
 
+  @Test(
+    "an actor can call its client's at once, whenever the task that serves the connection runs next"
+  )
+  func earlyReferences() async throws {
+    let hold = Signal()
+    var backend = MemoryBackend(registry: testRegistry)
+    (backend.thread, backend.hold) = (ThreadExecutor(name: "held-up"), hold)
+    try await withActorSystem(testRegistry) { (system) async throws -> Void in
+      // Before the system ends, which waits for the other side.
+      defer { hold.send() }
+      let remote = try await spawn(on: backend, system)
+      let local = try await spawn(on: .thread, system, named: "local")
+      #expect(try await remote.ask(local) == "local")
+    }
+    await backend.thread.stop()
+  }
+
   @Test("a type that the other side does not list cannot be spawned")
   func unknownTypes() async throws {
     let backend = MemoryBackend(registry: Registry(actors: [Ledger.self]))
