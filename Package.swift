@@ -190,9 +190,10 @@ let package = Package(
       swiftSettings: settings),
     // Counts allocations; never part of a product.
     .target(name: "ByzTestSupport", path: "Tests/ByzTestSupport"),
-    // What tests of the runtime and of what runs on it share: a clock that a test moves, a worker that does not do as it should.
+    // What tests of the runtime and of what runs on it share: a clock that a test moves, a worker that does not do as it should, the
+    // distributed methods of the program.
     .target(
-      name: "ByzRuntimeTestSupport", dependencies: ["ByzRuntime"],
+      name: "ByzRuntimeTestSupport", dependencies: ["ByzRuntime", "ByzTensor"],
       path: "Tests/ByzRuntimeTestSupport", swiftSettings: settings),
     .testTarget(
       name: "ByzRuntimeTests",

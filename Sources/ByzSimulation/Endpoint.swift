@@ -129,6 +129,7 @@ extension Endpoint {
     case .send(let message), .sendAtOnce(let message):
       cable.send(message, from: side)
       if message.kind == .reply || message.kind == .failure { handle(.sentAnswer) }
+      if message.kind == .goodbye { handle(.sentGoodbye) }
     case .authenticated: break
     case .opened(let hello):
       peerName = hello.host

@@ -61,12 +61,19 @@ extension ByzActorSystem {
         }
         return try await find(id, at: backend, key: key, until: limit)
       case .gone:
+        if state.withLock({ $0.router.upstream != nil && !$0.met.contains(id.host) }) {
+          throw RuntimeError(.unknownTarget, Self.noCallsBetweenWorkers)
+        }
         throw RuntimeError(
           .workerLost,
           "The connection to actor \(id) has ended, and with it the actor: spawn it again.")
       }
     }
   }
+
+  /// A reference to an actor that a third process has spawned is good for that one alone.
+  static let noCallsBetweenWorkers =
+    "Workers of one client call no actors of each other: send mail, or ask through the client."
 
   /// Waits for another caller's search.
   private func wait(

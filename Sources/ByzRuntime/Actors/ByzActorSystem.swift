@@ -45,6 +45,9 @@ public final class ByzActorSystem: DistributedActorSystem {
     var router: RouterState<Peer>
     /// The processes in which this one has spawned actors, each over a connection of its own.
     var spawning: [UInt64: SpawningConnection] = [:]
+    /// All processes that this one has been connected to, but for other workers of its client. Who is new and has the number of one of
+    /// them is an impostor.
+    var met: Set<UInt64> = []
     var mailboxes: [String: MailboxSlot] = [:]
     /// Who waits for the client's answer, by the other worker that it was asked about.
     var questions: [UInt64: [Promise<Void>]] = [:]
@@ -141,7 +144,8 @@ public final class ByzActorSystem: DistributedActorSystem {
   }
 
   /// Ends an actor that ``spawn(_:_:on:)`` made in another process, and the connection to it; its later calls throw. Calls under way
-  /// on either side may end within five seconds, also when this is called in one that the actor has made. For an actor
+  /// on either side may end within five seconds, also when this is called in one that the actor has made; methods of this side that
+  /// the actor has called are cancelled then, and waited for. For an actor
   /// on a thread, letting go of it is enough. An actor whose connection is broken at the moment ends when its host has kept it for long
   /// enough.
   public func stop<A: RemoteActor>(_ actor: A) async {
@@ -189,7 +193,7 @@ public final class ByzActorSystem: DistributedActorSystem {
     guard let other = peer.hello else {
       throw RuntimeError(.workerLost, "\(peer.link.peerName) ended the connection.")
     }
-    try adopt(peer, as: other.host, at: backend.dialAddress)
+    try adopt(peer, as: other.host, at: backend.dialAddress, isNew: true)
     return peer
   }
 
@@ -251,10 +255,25 @@ public final class ByzActorSystem: DistributedActorSystem {
   /// - Parameters:
   ///   - address: where other workers reach this one.
   ///   - ticket: the introduction that led to the connection.
+  ///   - isNew: whether nobody of that number may have been here before.
+  /// - Throws: ``RuntimeError/Code/incompatiblePeer``, ``RuntimeError/Code/stopped``; the connection is closed then.
   package func adopt(
-    _ peer: Peer, as host: UInt64, at address: String? = nil, by ticket: UInt64? = nil
+    _ peer: Peer, as host: UInt64, at address: String? = nil, by ticket: UInt64? = nil,
+    isNew: Bool = false
   ) throws {
-    let isAccepted = state.withLock { $0.router.adopt(peer, as: host, at: address, by: ticket) }
+    let (isImpostor, isAccepted) = state.withLock { state in
+      if isNew, state.met.contains(host) { return (true, false) }
+      if ticket == nil { state.met.insert(host) }
+      return (false, state.router.adopt(peer, as: host, at: address, by: ticket))
+    }
+    guard !isImpostor else {
+      let reason = RuntimeError(
+        .incompatiblePeer,
+        "\(peer.link.peerName) has the number of another process, which only that one knows to be its own."
+      )
+      peer.link.close(reason)
+      throw reason
+    }
     guard isAccepted else {
       let reason = RuntimeError(
         .stopped, "The actor system has ended, or is connected to this process already.")

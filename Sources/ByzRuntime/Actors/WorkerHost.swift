@@ -110,18 +110,19 @@ package final class WorkerHost: CallServer {
       hosting.withLock { $0.reserved -= 1 }
       throw error
     }
-    let isOver = try hosting.withLock { hosting in
+    var isKept = false
+    // Its key was refused, or the connection has ended meanwhile.
+    defer { if !isKept { system.release(number) } }
+    isKept = try hosting.withLock { hosting in
       hosting.reserved -= 1
-      guard !hosting.isOver else { return true }
-      hosting.household.actors.insert(number)
+      guard !hosting.isOver else { return false }
       // One key for each connection: the first. The lobby does not come back here.
       if let key, let lobby = system.lobby, lobby.keepsClients, hosting.household.claim == nil {
         hosting.household.claim = try lobby.expectReturn(of: peer, under: key)
       }
-      return false
+      hosting.household.actors.insert(number)
+      return true
     }
-    // The connection has ended meanwhile.
-    if isOver { system.release(number) }
     return number
   }
 
@@ -151,6 +152,9 @@ package final class WorkerHost: CallServer {
   private func answer(_ service: Service, _ call: Message, _ peer: Peer) async throws -> Message {
     switch service {
     case .invoke(let actor, let target, let substitutions, let arguments):
+      guard sibling.withLock({ $0 == nil }) else {
+        throw RuntimeError(.unknownTarget, ByzActorSystem.noCallsBetweenWorkers)
+      }
       return try await system.perform(
         target, on: actor, substitutions: substitutions, arguments: arguments,
         segments: call.segments)

@@ -95,7 +95,10 @@ extension ByzActorSystem {
       }
       return try await slot.deliver(message, segments, sender)
     }
-    guard let peer = try await way(to: address.host) else {
+    // One that has ended, or whose other side takes no more calls, is no way either: what has not been sent did not arrive.
+    guard let peer = try await way(to: address.host),
+      peer.isOpen || state.withLock({ $0.router.isStopped })
+    else {
       throw RuntimeError(.unknownTarget, "No connection leads to mailbox \(address).")
     }
     let request = Service.put(

@@ -14,7 +14,7 @@ package protocol Link: AnyObject, Sendable {
   /// Whether the process at the other end goes with the link.
   var endsOther: Bool { get }
 
-  /// Begins to deliver. Called once, before anything is sent.
+  /// Begins to deliver. Called once; what opens the connection may have been sent before, and goes first.
   func start(_ receiver: any LinkReceiver)
 
   /// Sends a message, or queues it while the connection cannot take it. Never blocks; may be called from any thread, and messages

@@ -19,6 +19,8 @@ package final class Peer: Sendable {
     var opening: [CheckedContinuation<Hello, any Error>] = []
     /// Called once, when both sides have said hello.
     var onOpen: (@Sendable (Hello, Peer) -> Void)?
+    /// Whether it has been.
+    var hasOpened = false
     var ending: [CheckedContinuation<RuntimeError, Never>] = []
     var alarm: Duration?
     /// Called once, when the connection has ended.
@@ -74,7 +76,7 @@ package final class Peer: Sendable {
         try await withCheckedThrowingContinuation { continuation in
           let known: Result<Hello, any Error>? = shell.withLock { shell in
             if let reason = shell.endReason { return .failure(reason) }
-            if let hello = shell.hello { return .success(hello) }
+            if let hello = shell.hello, shell.hasOpened { return .success(hello) }
             shell.opening.append(continuation)
             return nil
           }
@@ -154,7 +156,8 @@ package final class Peer: Sendable {
 
   /// Waits for room in the link, as long as a call may take: a peer that lives and does not read makes none.
   private func waitUntilWritable(for timeLeft: Duration?) async throws {
-    guard let timeLeft, link.isFull else { return try await link.waitUntilWritable() }
+    guard let timeLeft else { return try await link.waitUntilWritable() }
+    guard link.isFull else { return }
     let link = link
     do {
       try await withDeadline(timeLeft) { try await link.waitUntilWritable() }
@@ -176,7 +179,8 @@ package final class Peer: Sendable {
     }
   }
 
-  /// Begins no more calls, waits for those under way on both sides, and ends the connection; after `limit` without waiting.
+  /// Begins no more calls, waits for those under way on both sides, and ends the connection; after `limit` without waiting for answers.
+  /// What the other side has called here is cancelled then, and waited for until it ends.
   package func close(within limit: Duration = .seconds(5)) async {
     handle(.drained)
     let deadline = Deadline(after: limit) { [weak self] in
@@ -259,10 +263,13 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
   ) {
     switch directive {
     case .send(let message):
-      let isAnswer = message.kind == .reply || message.kind == .failure
       actions.append {
         self.link.send(message)
-        if isAnswer { self.handle(.sentAnswer) }
+        switch message.kind {
+        case .reply, .failure: self.handle(.sentAnswer)
+        case .goodbye: self.handle(.sentGoodbye)
+        default: break
+        }
       }
     case .sendAtOnce(let message):
       actions.append {
@@ -274,10 +281,13 @@ extension Peer: LinkReceiver, Alarm.Sleeper {
       actions.append { self.link.authenticated() }
     case .opened(let hello):
       shell.hello = hello
-      let (waiting, onOpen) = (shell.opening, shell.onOpen)
-      (shell.opening, shell.onOpen) = ([], nil)
+      let onOpen = shell.onOpen
       actions.append {
         onOpen?(hello, self)
+        let waiting = self.shell.withLock { shell in
+          defer { (shell.opening, shell.onOpen, shell.hasOpened) = ([], nil, true) }
+          return shell.opening
+        }
         for continuation in waiting { continuation.resume(returning: hello) }
       }
     case .complete(let id, let result):
@@ -318,10 +328,15 @@ extension Peer {
   private func serve(_ call: Message, until deadline: ContinuousClock.Instant?) {
     // Not under the lock, which it will want as soon as it runs.
     let task = Task(executorPreference: server?.executor(for: call)) {
-      var answer = await Self.$isServing.withValue(true) {
-        await CallDeadline.$current.withValue(deadline) {
-          await self.server?.serve(call, from: self) ?? Message(.failure)
+      var answer: Message
+      if self.isWanted(call) {
+        answer = await Self.$isServing.withValue(true) {
+          await CallDeadline.$current.withValue(deadline) {
+            await self.server?.serve(call, from: self) ?? Message(.failure)
+          }
         }
+      } else {
+        answer = .failure(Self.unbegun(deadline), registry: Registry())
       }
       do throws(RuntimeError) {
         try Frame.check(answer, limits: self.outgoing)
@@ -339,6 +354,21 @@ extension Peer {
       return isCancelled
     }
     if isCancelled { task.cancel() }
+  }
+
+  /// Whether a call whose turn has come is to begin: not when its caller gave up, its time is over or the connection has ended, about
+  /// which everybody may have been told by now.
+  private func isWanted(_ call: Message) -> Bool {
+    guard !Task.isCancelled else { return false }
+    return shell.withLock { shell in
+      if case .beginning(isCancelled: true)? = shell.serving[call.call] { return false }
+      return true
+    }
+  }
+
+  private static func unbegun(_ deadline: ContinuousClock.Instant?) -> any Error {
+    guard let deadline, deadline <= .now else { return CancellationError() }
+    return RuntimeError(.deadlineExceeded, "The time was over before the call could begin.")
   }
 
   /// Waits until the link has room, or has ended, cancelled or not.

@@ -24,6 +24,8 @@ package struct PeerState {
     case served(Message)
     /// The message of an answer has been handed to the link.
     case sentAnswer
+    /// The goodbye has been handed to the link.
+    case sentGoodbye
     /// What ``Directive/sendAtOnce(_:)`` said has been handed to the link, and whether the link was full.
     case sentAtOnce(byteCount: Int, isFull: Bool)
     /// Time has passed.
@@ -55,6 +57,8 @@ package struct PeerState {
     /// The connection is over: nothing will follow.
     case ended(RuntimeError)
   }
+
+  private enum Goodbye { case unsaid, onItsWay, said }
 
   private enum Phase { case created, authenticating, greeting, open, ended }
 
@@ -94,7 +98,7 @@ package struct PeerState {
   /// Why the other side is refused, once it is, and when the link closes even though that cannot be said.
   private var refusal: (reason: RuntimeError, until: Time)?
   private var isDraining = false
-  private var hasSaidGoodbye = false
+  private var goodbye = Goodbye.unsaid
   private var otherIsDraining = false
   /// Whether nothing is left to do but to send what is queued.
   private var isClosing = false
@@ -207,6 +211,9 @@ package struct PeerState {
     case .sentAnswer:
       sent += 1
       answering -= 1
+      return closeIfDrained()
+    case .sentGoodbye:
+      goodbye = .said
       return closeIfDrained()
     case .sentAtOnce(let byteCount, let isFull):
       unread = isFull ? unread + byteCount : 0
@@ -424,14 +431,14 @@ extension PeerState {
   /// Says goodbye once nothing follows that the other side would drop then, and closes when all has ended.
   private mutating func closeIfDrained() -> [Directive] {
     guard isDraining || otherIsDraining, !isClosing else { return [] }
-    var directives: [Directive] = []
-    if isDraining, !hasSaidGoodbye, calls.values.allSatisfy(\.isSent) {
-      hasSaidGoodbye = true
-      directives.append(outgoing(.goodbye))
+    if isDraining, goodbye == .unsaid, calls.values.allSatisfy(\.isSent) {
+      goodbye = .onItsWay
+      return [outgoing(.goodbye)]
     }
-    guard calls.isEmpty, serving.isEmpty, answering == 0 else { return directives }
+    // Who has not heard it takes the end for a loss.
+    guard calls.isEmpty, serving.isEmpty, answering == 0, goodbye != .onItsWay else { return [] }
     isClosing = true
-    return directives + [.closeWhenSent(RuntimeError(.stopped, "The connection was closed."))]
+    return [.closeWhenSent(RuntimeError(.stopped, "The connection was closed."))]
   }
 
   private mutating func end(_ reason: RuntimeError) -> [Directive] {

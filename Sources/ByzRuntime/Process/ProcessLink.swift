@@ -140,7 +140,7 @@ package final class ProcessLink: Link {
     var last = Outbox()
     last.append(frame)
     let isFree = state.withLock { state in
-      guard state.closeReason == nil else { return false }
+      guard state.closeReason == nil, state.reasonToCloseWhenSent == nil else { return false }
       state.outbox.append(last)
       state.queuedByteCount += size
       guard !state.isWriting || state.isLeftToReader else { return false }

@@ -183,7 +183,10 @@ struct ActorTests {
     try await withActorSystem(testRegistry) { (system) async throws -> Void in
       let remote = try await spawn(on: MemoryBackend(registry: testRegistry), system)
       let local = try await spawn(on: .thread, system, named: "local")
+      let other = try await spawn(on: .thread, system, named: "other")
+      // Both calls come over one connection, and name whom they are for.
       #expect(try await remote.ask(local) == "local")
+      #expect(try await remote.ask(other) == "other")
       #expect(try await local.ask(remote) == "calc")
     }
   }
@@ -203,6 +206,36 @@ struct ActorTests {
       #expect(try await remote.ask(local) == "local")
     }
     await backend.thread.stop()
+  }
+
+  @Test("an actor of one worker is told how to reach one of another: by mail, not by calls")
+  func betweenWorkers() async throws {
+    try await withActorSystem(testRegistry) { (system) async throws -> Void in
+      let one = try await spawn(on: MemoryBackend(registry: testRegistry), system)
+      let other = try await spawn(on: MemoryBackend(registry: testRegistry), system)
+      let error = await #expect(throws: RuntimeError.self) { try await one.ask(other) }
+      #expect(error?.code == .unknownTarget && error?.message.contains("send mail") == true)
+      // The client has spawned both, and may call both.
+      let local = try await spawn(on: .thread, system)
+      #expect(try await local.ask(other) == "calc")
+    }
+  }
+
+  @Test(
+    "a process that calls itself by the number of another one is refused, also when that one is gone"
+  )
+  func impostors() async throws {
+    try await withActorSystem(testRegistry) { (system) async throws -> Void in
+      let honest = try await spawn(on: MemoryBackend(registry: testRegistry), system)
+      for isGone in [false, true] {
+        if isGone { await system.stop(honest) }
+        let error = await #expect(throws: RuntimeError.self) {
+          try await spawn(on: ImpostorBackend(host: honest.id.host), system)
+        }
+        #expect(error?.code == .incompatiblePeer)
+        if !isGone { #expect(try await honest.add(1, 2) == 3) }
+      }
+    }
   }
 
   @Test("a type that the other side does not list cannot be spawned")
@@ -227,5 +260,26 @@ struct ActorTests {
       #expect(error?.code == .unknownTarget)
       #expect(try await calculator.add(1, 2) == 3)
     }
+  }
+}
+
+/// Processes that say they have a number of the test's choice.
+private struct ImpostorBackend: LinkBackend {
+  let name = "impostor"
+  let capabilities: Set<Capability> = [.cpu]
+  let isSameProgram = true
+  let host: UInt64
+
+  func openLink(named name: String) async throws -> any Link {
+    let (here, there) = MemoryLink.pair()
+    let peer = Peer(
+      link: there,
+      hello: Hello(
+        host: host, name: "impostor", types: [:], kernels: "", blas: "", requiresSameBits: false))
+    Task {
+      _ = try? await peer.open()
+      _ = await peer.waitUntilEnded()
+    }
+    return here
   }
 }

@@ -1,4 +1,5 @@
 import ByzRuntime
+import ByzRuntimeTestSupport
 import Distributed
 import Testing
 

@@ -103,6 +103,22 @@ struct MailboxTests {
       try await system.send("mine", to: inbox.address)
       #expect(await inbox.receive()?.sender == postman.id.host)
       #expect(await inbox.receive()?.sender == inbox.address.host)
+      // A worker that says the letter is of another one, and of its client itself.
+      let liar = ScriptedBackend { service, peer in
+        guard case .spawn = service else { return nil }
+        for (name, sender) in [("other", postman.id.host), ("client", inbox.address.host)] {
+          let forged = Service.put(
+            host: inbox.address.host, mailbox: "in", sender: sender, message: .string(name))
+          _ = try? await peer.call(body: forged.value.serialized())
+        }
+        return .unsigned(1)
+      }
+      let forger = try await system.spawn(Postman.self, 0, on: liar)
+      for name in ["other", "client"] {
+        let letter = await inbox.receive()
+        #expect(letter?.value == name)
+        #expect(letter?.sender == forger.id.host)
+      }
     }
   }
 
@@ -205,6 +221,32 @@ struct MailboxTests {
       // The process is found again, and gets what is sent then.
       try await system.send("1", to: address)
       #expect(letters.withLock { $0 } == [.string("0"), .string("1")])
+    }
+  }
+
+  @Test("a message to a process that takes no more has not been sent, and its sender hears that")
+  func draining() async throws {
+    try await withActorSystem(registry) { (system) async throws -> Void in
+      let (arrived, room) = (Signal(), Promise<Void>())
+      let backend = ScriptedBackend { service, peer in
+        guard case .put = service else { return .unsigned(1) }
+        peer.drain()
+        arrived.send()
+        _ = await room.result
+        return .null
+      }
+      let reader = try await system.spawn(Postman.self, 0, on: backend)
+      let address = MailboxAddress(host: reader.id.host, name: "updates")
+      let letter = Task { try await system.send("0", to: address) }
+      await arrived.wait()
+      let peer = try #require(system.connection(to: address.host))
+      #expect(await eventually { !peer.isOpen })
+      let error = await #expect(throws: RuntimeError.self) {
+        try await system.send("1", to: address)
+      }
+      #expect(error?.code == .unknownTarget)
+      room.settle(.success(()))
+      try await letter.value
     }
   }
 

@@ -3,12 +3,12 @@
 
   /// The distributed methods that calls can reach in this program, whoever wrote them, from the file that the linker wrote: ELF of 64
   /// bits, the least byte first. What lies outside of the file is an error.
-  struct DistributedRecords {
+  package struct DistributedRecords {
     private struct Unreadable: Error {}
     private let bytes: UnsafeRawBufferPointer
 
     /// Their mangled names. One section has five numbers of 32 bits for each, the first of which says how far from itself the name is.
-    static func names() throws -> [String] {
+    package static func names() throws -> [String] {
       try FileMapping(reading: "/proc/self/exe").withUnsafeBytes { bytes throws -> [String] in
         try DistributedRecords(bytes: bytes).names()
       }
