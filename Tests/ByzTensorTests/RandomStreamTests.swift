@@ -59,4 +59,20 @@ struct RandomStreamTests {
     #expect(
       bits == [4_590_468_520_413_655_535, 4_603_796_760_135_155_430, 4_598_991_912_310_007_223])
   }
+
+  @Test("logarithm, exponential, power and cosine are those of the C library, to a few last places")
+  func portableMath() {
+    for step in 0...2000 {
+      let x = Double(step) / 2000
+      func expect(_ value: Double, _ other: Double, _ places: Double = 4) {
+        #expect(abs(value - other) <= places * max(other.ulp, 0x1p-54), "\(x)")
+      }
+      expect(portableExp(-40 * x), exp(-40 * x))
+      expect(portableLog(1 + 99 * x), log(1 + 99 * x))
+      expect(portableCosine(x * .pi / 2), cos(x * .pi / 2))
+      expect(portablePower(x, step % 9), pow(x, Double(step % 9)), 12)
+    }
+    #expect(portableExp(.nan).isNaN && portableLog(.nan).isNaN)
+    #expect(portableExp(-.infinity) == 0 && portableExp(0) == 1 && portablePower(7, 0) == 1)
+  }
 }

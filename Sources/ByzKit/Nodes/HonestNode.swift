@@ -28,7 +28,9 @@ public final class HonestNode: Sendable {
   ///   - batchSize: inputs in one batch; all of the data if that is less.
   ///   - key: what its batches are drawn from; take another for each node.
   /// - Throws: ``ModelError/emptyBatch`` when there is no data,
-  ///   ``ModelError/invalidHyperparameter(name:value:bound:)`` when the batch size is below 1.
+  ///   ``ModelError/invalidHyperparameter(name:value:bound:)`` when the batch size is below 1,
+  ///   ``ModelError/wrongInputCount(expected:actual:)`` and ``ModelError/invalidLabel(_:index:classes:)`` when the model cannot take the
+  ///   data: then it could not learn from them in any round.
   public init(
     name: String, model: any Model, data: Batch, batchSize: Int, key: RandomKey
   ) throws(ModelError) {
@@ -36,6 +38,12 @@ public final class HonestNode: Sendable {
     guard batchSize >= 1 else {
       throw .invalidHyperparameter(
         name: "batch size", value: Double(batchSize), bound: "at least 1")
+    }
+    guard data.inputs.count == data.count * model.inputCount else {
+      throw .wrongInputCount(expected: model.inputCount, actual: data.inputs.count / data.count)
+    }
+    if let index = data.labels.firstIndex(where: { !(0..<model.classCount).contains($0) }) {
+      throw .invalidLabel(data.labels[index], index: index, classes: model.classCount)
     }
     self.name = name
     self.model = model

@@ -53,7 +53,8 @@ public struct HonestNodeApplication: Sendable {
 
   /// The mean loss and its gradient over the batch of a round.
   ///
-  /// - Throws: what the model throws, `RuntimeError` of the pool, or `CancellationError`.
+  /// - Throws: what the model throws, ``ModelError/invalidHyperparameter(name:value:bound:)`` for a negative round, `RuntimeError` of the
+  ///   pool, or `CancellationError`.
   public func honestGradient(
     at parameters: Tensor<Float>, round: Int
   ) async throws -> HonestGradient {
@@ -98,9 +99,14 @@ struct HonestGradientStep: Operator {
     _ inputs: OperatorInputs, in context: OperatorContext
   ) async throws -> HonestGradient {
     let parameters = try inputs.value("parameters", as: Tensor<Float>.self)
+    let round: Int = try inputs.value("round")
+    guard round >= 0 else {
+      throw ModelError.invalidHyperparameter(
+        name: "round", value: Double(round), bound: "at least 0")
+    }
     var row = [Tensor<Float>(uninitialized: parameters.shape)]
     let losses = try await context.run(
-      [GradientSubtask(node: 0, row: 0, round: inputs.value("round"))],
+      [GradientSubtask(node: 0, row: 0, round: round)],
       operands: Operands(
         inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&row)))
     return HonestGradient(loss: losses[0], gradient: row[0])

@@ -108,7 +108,8 @@ public struct ParameterServer: Sendable {
       nodeName: "round \(roundsDone)", pool: pool, chunkSize: chunkSize)
     let rule = aggregator.forRound(roundsDone)
     // Where there is time for all, also for those without whom there is no quorum, so that the report says who failed.
-    let wanted = policy.deadline == nil ? 0 : max(0, policy.quorum - byzantine.count)
+    let wanted =
+      policy.deadline == nil ? 0 : max(min(1, honest.count), policy.quorum - byzantine.count)
     let asked = members.filter { $0 < honest.count }
     var answers = try await gradients(
       of: asked,
@@ -123,9 +124,11 @@ public struct ParameterServer: Sendable {
       answers.append(isAsked ? try Answer(of: node, in: view) : .notAsked)
     }
     let vectors = answers.compactMap(\.vector)
+    let isOfLiarsAlone =
+      !honest.isEmpty && answers.prefix(honest.count).allSatisfy { $0.vector == nil }
     let step: RoundReport.Step
-    if vectors.count < policy.quorum {
-      step = .tooFew(arrived: vectors.count, quorum: policy.quorum)
+    if isOfLiarsAlone || vectors.count < policy.quorum {
+      step = .tooFew(arrived: isOfLiarsAlone ? 0 : vectors.count, quorum: max(1, policy.quorum))
     } else {
       do {
         // Where late nodes hold every worker, the rule would wait for them.

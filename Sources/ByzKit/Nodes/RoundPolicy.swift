@@ -9,7 +9,7 @@
 public struct RoundPolicy: Hashable, Codable, Sendable {
   /// How many vectors a round needs, of all nodes together: `0 ≤ quorum ≤ n`. Byzantine nodes see
   /// the honest gradients that arrived, so they are never late; `quorum` less their number is what
-  /// is waited for from honest nodes.
+  /// is waited for from honest nodes. One of them is needed in any case: no step is taken on lies alone.
   public var quorum: Int
   /// How long all nodes are waited for; nil for as long as they take.
   public var deadline: Duration?

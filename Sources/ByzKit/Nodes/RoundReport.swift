@@ -30,7 +30,8 @@ public struct RoundReport: Sendable {
     case notFinite
     /// The rule refused the vectors, so no step was taken.
     case refused(AggregationError)
-    /// Fewer vectors arrived than the round's policy asks for, so no step was taken.
+    /// Fewer vectors arrived than the round's policy asks for, so no step was taken. Without one of an honest node those of liars do
+    /// not count: 0 arrived then.
     case tooFew(arrived: Int, quorum: Int)
   }
 

@@ -40,9 +40,9 @@ public struct GossipMode: Hashable, Codable, Sendable {
   /// Whether rounds are in step.
   public var isInStep: Bool { staleness == nil }
 
-  /// The same for a Byzantine node, which lies about whatever it has heard when its time is over.
-  func forByzantine(neighbors: Int) -> GossipMode {
-    GossipMode(quorum: staleness == nil ? 0 : min(quorum ?? 0, neighbors), staleness: staleness)
+  /// The same for a node with so many neighbors that cannot be asked for more.
+  func within(neighbors: Int) -> GossipMode {
+    GossipMode(quorum: quorum.map { min($0, neighbors) }, staleness: staleness)
   }
 
   /// Throws unless counts are not negative and a node with `neighbors` neighbors can reach the

@@ -1,7 +1,7 @@
 import ByzRuntime
 
-/// Whose vectors a node used in one round. Timing decides that, and nothing else, so a list of
-/// these repeats a run bit for bit.
+/// What of a node's round follows from no bits: whose vectors it used, which timing decides, and whether its local step failed, which
+/// the place where it ran may. So a list of these repeats a run bit for bit.
 public struct GossipRecord: Hashable, Codable, Sendable {
   /// The node.
   public let node: Int
@@ -13,6 +13,8 @@ public struct GossipRecord: Hashable, Codable, Sendable {
   /// Whether enough neighbors were heard; if not, nothing was used and the node stayed with its own
   /// vector.
   public let hasQuorum: Bool
+  /// Whether the local step failed, so that the node went on with the model from before it.
+  public internal(set) var stepFailed: Bool
 
   /// One neighbor's vector.
   public struct Contribution: Hashable, Codable, Sendable {
@@ -29,11 +31,14 @@ public struct GossipRecord: Hashable, Codable, Sendable {
   }
 
   /// What a node used.
-  public init(node: Int, round: Int, used: [Contribution], hasQuorum: Bool = true) {
+  public init(
+    node: Int, round: Int, used: [Contribution], hasQuorum: Bool = true, stepFailed: Bool = false
+  ) {
     self.node = node
     self.round = round
     self.used = used
     self.hasQuorum = hasQuorum
+    self.stepFailed = stepFailed
   }
 }
 

@@ -42,6 +42,8 @@ public struct GossipState: Sendable {
 
   private let mode: GossipMode
   private let shape: [Int]
+  /// Whether it lies about whatever it has heard when its time is over.
+  private let isByzantine: Bool
   private var neighbors: [Int: Neighbor]
 
   private struct Neighbor: Sendable {
@@ -67,10 +69,14 @@ public struct GossipState: Sendable {
   ///   - neighbors: the nodes it hears.
   ///   - shape: of the vectors it takes.
   ///   - mode: when it has heard enough.
-  public init(node: Int, neighbors: [Int], shape: [Int], mode: GossipMode) {
+  ///   - isByzantine: whether it lies: at a deadline whatever it has heard is enough then.
+  public init(
+    node: Int, neighbors: [Int], shape: [Int], mode: GossipMode, isByzantine: Bool = false
+  ) {
     self.node = node
     self.mode = mode
     self.shape = shape
+    self.isByzantine = isByzantine
     self.neighbors = Dictionary(neighbors.map { ($0, Neighbor()) }) { first, _ in first }
   }
 
@@ -123,7 +129,8 @@ public struct GossipState: Sendable {
 
   /// Goes to the beginning of a round and forgets what was heard.
   mutating func skip(to round: Int) {
-    self = GossipState(node: node, neighbors: neighborNumbers, shape: shape, mode: mode)
+    self = GossipState(
+      node: node, neighbors: neighborNumbers, shape: shape, mode: mode, isByzantine: isByzantine)
     self.round = round
   }
 }
@@ -197,8 +204,9 @@ extension GossipState {
   /// Whether a round could have ended as a record says, had its vectors come.
   func couldEnd(as record: GossipRecord) -> Bool {
     let senders = record.used.map(\.sender)
-    guard record.hasQuorum else { return senders.isEmpty && mode.quorum != 0 }
-    return senders.count >= mode.quorum ?? 0 && senders.allSatisfy(neighbors.keys.contains)
+    let least = isByzantine ? 0 : mode.quorum
+    guard record.hasQuorum else { return senders.isEmpty && least != 0 }
+    return senders.count >= least ?? 0 && senders.allSatisfy(neighbors.keys.contains)
       && zip(senders, senders.dropFirst()).allSatisfy { $0 < $1 }
       && record.used.allSatisfy { isUsable($0.round, in: record.round) }
   }
@@ -227,7 +235,8 @@ extension GossipState {
     let expected = neighbors.values.count {
       !$0.hasLeft || $0.vectors.keys.contains(where: isUsable)
     }
-    let hasQuorum = isComplete && mode.quorum == nil || used.count >= mode.quorum(of: expected)
+    let hasQuorum =
+      isByzantine || isComplete && mode.quorum == nil || used.count >= mode.quorum(of: expected)
     let record = GossipRecord(
       node: node, round: round, used: hasQuorum ? used.map(\.contribution) : [],
       hasQuorum: hasQuorum)

@@ -87,7 +87,10 @@ extension Learner {
   /// What a node did before it sent anything.
   struct LocalStep: Sendable {
     var loss: Float?
+    /// Why it took no step, or could not make its lies.
     var failure: String?
+    /// Whether it was to take a step, and took none.
+    var hasFailed = false
   }
 
   /// Takes the local step of a round. A step that fails, or would leave the model not finite, is
@@ -107,19 +110,26 @@ extension Learner {
         operands: Operands(
           inputs: [.float32(parameters)], residents: residents, outputs: OutputRows(&gradient)))[0]
     } catch  where !(error is CancellationError || error is RuntimeError) {
-      return LocalStep(failure: "\(error)")
+      return LocalStep(failure: "\(error)", hasFailed: true)
     }
     var (stepped, state) = (parameters, optimizerState)
     do throws(ModelError) {
       try participant.optimizer.update(&stepped, with: gradient[0], state: &state)
     } catch {
-      return LocalStep(loss: loss, failure: "\(error)")
+      return LocalStep(loss: loss, failure: "\(error)", hasFailed: true)
     }
     guard stepped.isFinite else {
-      return LocalStep(loss: loss, failure: "The step would have made the model not finite.")
+      return LocalStep(
+        loss: loss, failure: "The step would have made the model not finite.", hasFailed: true)
     }
     (parameters, optimizerState) = (stepped, state)
     return LocalStep(loss: loss)
+  }
+
+  /// Goes into a round whose local step failed when it was recorded.
+  mutating func failLocalStep() -> LocalStep {
+    before = parameters
+    return LocalStep(failure: "It took no step when the round was recorded.", hasFailed: true)
   }
 
   /// The message of an honest node, to all its neighbors.
@@ -180,7 +190,9 @@ extension Learner {
     _ step: LocalStep, _ record: GossipRecord, _ outcome: GossipReport.Outcome,
     dropped: [DroppedVector], undelivered: [Int] = []
   ) -> GossipReport {
-    GossipReport(
+    var record = record
+    record.stepFailed = step.hasFailed
+    return GossipReport(
       name: participant.name, isByzantine: participant.isByzantine, loss: step.loss,
       failure: step.failure, record: record, dropped: dropped, undelivered: undelivered,
       outcome: outcome)

@@ -15,7 +15,8 @@ extension PeerToPeer {
   ///   - pool: whose workers compute; the calling task if nil.
   /// - Returns: the reports in an order in which the rounds could have ended.
   /// - Throws: ``PeerToPeerError/impossibleRecord(_:)`` for a record that does not follow from the
-  ///   others; `CancellationError`, or `RuntimeError` when the pool fails. Nothing is changed then.
+  ///   others; ``PeerToPeerError/stepFailed(_:reason:)`` where a node cannot take a local step that it took in the run;
+  ///   `CancellationError`, or `RuntimeError` when the pool fails. Nothing is changed then.
   @discardableResult
   public mutating func replay(
     _ records: [GossipRecord], on pool: ActorPool? = nil
@@ -100,8 +101,13 @@ private struct Replay {
 
   private mutating func begin(_ node: Int) async throws {
     guard let record = ahead[node].last else { return }
-    steps[node] = try await peers.learners[node].takeLocalStep(
-      round: record.round, in: context(of: node))
+    steps[node] =
+      record.stepFailed
+      ? peers.learners[node].failLocalStep()
+      : try await peers.learners[node].takeLocalStep(round: record.round, in: context(of: node))
+    if !record.stepFailed, let step = steps[node], step.hasFailed {
+      throw PeerToPeerError.stepFailed(record, reason: step.failure ?? "")
+    }
     let learner = peers.learners[node]
     guard !learner.participant.isByzantine else { return }
     for neighbor in learner.outNeighbors {

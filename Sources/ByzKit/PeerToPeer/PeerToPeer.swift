@@ -187,9 +187,10 @@ extension GossipState {
       return
     }
     let honest = heard.filter { !accomplices.contains($0) }
-    let mode = mode.forByzantine(neighbors: honest.count)
+    let mode = mode.within(neighbors: honest.count)
     try mode.validate(node: learner.number, neighbors: honest.count)
-    self.init(node: learner.number, neighbors: honest, shape: shape, mode: mode)
+    self.init(
+      node: learner.number, neighbors: honest, shape: shape, mode: mode, isByzantine: true)
   }
 
   /// Begins and ends a round whose vectors have all arrived.

@@ -10,6 +10,8 @@ public enum PeerToPeerError: Error, Hashable, Sendable {
   case negativeStaleness(Int)
   /// A record names a node, round or vector that the run could not have had.
   case impossibleRecord(GossipRecord)
+  /// A node took its local step in the round of a record, and fails to now.
+  case stepFailed(GossipRecord, reason: String)
   /// A message to a node that is not a neighbor, in the topology's direction.
   case notANeighbor(from: Int, to: Int)
   /// The node to send to has left, or this one has.
@@ -32,6 +34,8 @@ extension PeerToPeerError: CustomStringConvertible {
     case .negativeStaleness(let staleness): "Staleness is \(staleness), at least 0 is needed."
     case .impossibleRecord(let record):
       "The record of node \(record.node) in round \(record.round) does not belong to this run."
+    case .stepFailed(let record, let reason):
+      "Node \(record.node) took its local step in round \(record.round) of the run, and fails to now: \(reason)"
     case .notANeighbor(let from, let to): "Node \(from) does not send to node \(to)."
     case .left(let node): "Node \(node) has left."
     case .alreadyRunning(let node): "Node \(node) is running already: one run at a time."

@@ -1,5 +1,4 @@
 import ByzTensor
-import Foundation
 
 /// The mean cross-entropy of softmax over classes, the loss of every model here.
 ///
@@ -8,7 +7,7 @@ import Foundation
 /// ```
 ///
 /// Each row is shifted by its maximum, so no exponential overflows, and computed in double
-/// precision. A NaN logit makes the loss NaN.
+/// precision, with no function of the C library: bits are the same everywhere. A NaN logit makes the loss NaN.
 enum CrossEntropy {
   /// Returns the mean loss of logits (B, classes) and replaces them by its gradient. Requires valid
   /// labels and B > 0.
@@ -23,10 +22,10 @@ enum CrossEntropy {
       let greatest = (0..<classes).reduce(-Double.infinity) { max($0, Double(z[$1])) }
       var sum = 0.0
       for k in 0..<classes {
-        exponentials[k] = exp(Double(z[k]) - greatest)
+        exponentials[k] = portableExp(Double(z[k]) - greatest)
         sum += exponentials[k]
       }
-      total += log(sum) - (Double(z[label]) - greatest)
+      total += portableLog(sum) - (Double(z[label]) - greatest)
       for k in 0..<classes {
         let target = k == label ? 1.0 : 0
         z[k] = Element((exponentials[k] / sum - target) * scale)

@@ -1,7 +1,7 @@
-import Foundation
+import ByzTensor
 
 /// The learning rate as a function of the step: a value, so that a resumed run continues with the
-/// same rates.
+/// same rates, and the same bits on every machine.
 public enum LearningRate: Hashable, Codable, Sendable {
   /// The same at every step.
   case constant(Double)
@@ -15,11 +15,15 @@ public enum LearningRate: Hashable, Codable, Sendable {
     switch self {
     case .constant(let rate): rate
     case .step(let initial, let every, let factor):
-      initial * pow(factor, Double(step / max(every, 1)))
+      initial * portablePower(factor, step / max(every, 1))
     case .cosine(let initial, let final, let steps):
-      step >= steps
-        ? final
-        : final + (initial - final) * (1 + cos(.pi * Double(step) / Double(steps))) / 2
+      if step >= steps {
+        final
+      } else {
+        // (1 + cos x) / 2 is the square of the cosine of half of it.
+        final + (initial - final)
+          * portablePower(portableCosine(.pi / 2 * Double(step) / Double(steps)), 2)
+      }
     }
   }
 }

@@ -188,4 +188,37 @@ struct NodeApplicationTests {
       #expect(try pooled.hasSameBits(as: rule.aggregate(vectors)))
     }
   }
+
+  @Test("a negative round is refused, with a pool and without")
+  func negativeRound() async throws {
+    let problem = try Problem()
+    let node = try problem.honest(1)[0]
+    let parameters = problem.model.initialParameters(key: problem.key)
+    let refusal = ModelError.invalidHyperparameter(name: "round", value: -1, bound: "at least 0")
+    let alone = try HonestNodeApplication(node, aggregator: .mean)
+    await #expect(throws: refusal) {
+      try await alone.honestGradient(at: parameters, round: -1)
+    }
+  }
+
+  @Test("a node is not made of data that its model cannot take")
+  func unfitData() throws {
+    let model = try SoftmaxRegression(inputs: 3, classes: 2)
+    func node(inputs: Int, labels: [Int]) throws -> HonestNode {
+      try HonestNode(
+        name: "unfit", model: model,
+        data: Batch(
+          inputs: Tensor<Float>(repeating: 1, shape: [labels.count, inputs]), labels: labels),
+        batchSize: 1, key: RandomKey(0))
+    }
+    _ = try node(inputs: 3, labels: [0, 1])
+    #expect(throws: ModelError.wrongInputCount(expected: 3, actual: 4)) {
+      try node(inputs: 4, labels: [0, 1])
+    }
+    for label in [-1, 2] {
+      #expect(throws: ModelError.invalidLabel(label, index: 1, classes: 2)) {
+        try node(inputs: 3, labels: [0, label])
+      }
+    }
+  }
 }

@@ -150,9 +150,8 @@ struct ParameterServerTests {
   func failingNodeIsAnOutcome() async throws {
     let problem = try Problem()
     let broken = try HonestNode(
-      name: "broken", model: problem.model,
-      data: Batch(inputs: Tensor(repeating: 0, shape: [4, 6]), labels: [9, 9, 9, 9]), batchSize: 2,
-      key: RandomKey(3))
+      name: "broken", model: WatchedModel(base: problem.model) { throw ModelError.emptyBatch },
+      data: problem.data[0..<4], batchSize: 2, key: RandomKey(3))
     var server = try ParameterServer(
       honest: problem.honest(3) + [broken], aggregator: .mean,
       optimizer: SGD(learningRate: .constant(0.1)),

@@ -34,6 +34,41 @@ struct RoundPolicyTests {
     #expect(live.roundsDone == 0)
   }
 
+  @Test("no step is taken on lies alone, whatever fails and however few are asked for")
+  func liarsAlone() async throws {
+    let problem = try Problem()
+    let policies = [
+      RoundPolicy(), RoundPolicy(quorum: 0), RoundPolicy(quorum: 1, deadline: .milliseconds(1)),
+    ]
+    for policy in policies {
+      var live = try server(problem, honest: 2, attack: Gaussian(), policy: policy) { _ in
+        throw Down()
+      }
+      let start = live.parameters
+      let report = try await live.round()
+      #expect(report.step == .tooFew(arrived: 0, quorum: 1))
+      #expect(report.participants == [2])
+      #expect(live.parameters.hasSameBits(as: start))
+      // A record of such a round is repeated as such.
+      var again = try server(problem, honest: 2, attack: Gaussian(), policy: policy)
+      #expect(try await again.replay(report.record).step == report.step)
+    }
+  }
+
+  @Test("at the deadline one honest vector at least is waited for")
+  func oneHonestVector() async throws {
+    let problem = try Problem()
+    let policy = RoundPolicy(quorum: 1, deadline: .milliseconds(1))
+    // Both take longer than the deadline.
+    var live = try server(problem, honest: 2, attack: Gaussian(), policy: policy) { _ in
+      let end = ContinuousClock.now + .milliseconds(20)
+      while ContinuousClock.now < end {}
+    }
+    let report = try await withActorPool(.threads(2)) { try await live.round(on: $0) }
+    #expect(report.step == .taken)
+    #expect(report.participants.contains { $0 < 2 })
+  }
+
   @Test("a round goes on without a node that is late, and its record gives the same bits again")
   func late() async throws {
     let problem = try Problem()

@@ -8,8 +8,9 @@ private struct Node {
   var sums: [[Float]] = []
   var dropped: [DroppedVector.Reason] = []
 
-  init(_ mode: GossipMode, neighbors: [Int] = [1, 2, 3]) {
-    state = GossipState(node: 0, neighbors: neighbors, shape: [2], mode: mode)
+  init(_ mode: GossipMode, neighbors: [Int] = [1, 2, 3], isByzantine: Bool = false) {
+    state = GossipState(
+      node: 0, neighbors: neighbors, shape: [2], mode: mode, isByzantine: isByzantine)
   }
 
   mutating func handle(_ event: GossipState.Event) {
@@ -229,5 +230,21 @@ struct AsynchronousGossipTests {
     #expect(node.records.isEmpty)
     node.handle(.left(3))
     #expect(node.records == [GossipRecord(node: 0, round: 0, used: [], hasQuorum: false)])
+  }
+
+  @Test("a liar takes what it has heard when its time is over, in step and at its own pace")
+  func liars() {
+    for mode in [.synchronous, .synchronous(quorum: 3), .asynchronous(quorum: 3, staleness: 1)]
+      as [GossipMode]
+    {
+      for isByzantine in [true, false] {
+        var node = Node(mode, isByzantine: isByzantine)
+        node.handle(.began)
+        node.receive(10, from: 1, round: 0)
+        node.handle(.deadline)
+        #expect(node.used == [isByzantine ? [1] : []], "\(mode)")
+        #expect(node.records.map(\.hasQuorum) == [isByzantine])
+      }
+    }
   }
 }

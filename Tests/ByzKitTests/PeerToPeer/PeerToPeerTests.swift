@@ -174,9 +174,8 @@ struct PeerToPeerTests {
   func failingStep() async throws {
     let problem = try Peers()
     let broken = try HonestNode(
-      name: "broken", model: problem.model,
-      data: Batch(inputs: Tensor(repeating: 0, shape: [4, 6]), labels: [9, 9, 9, 9]), batchSize: 2,
-      key: RandomKey(3))
+      name: "broken", model: WatchedModel(base: problem.model) { throw ModelError.emptyBatch },
+      data: problem.data[0..<4], batchSize: 2, key: RandomKey(3))
     let models = problem.models(3)
     var peers = try PeerToPeer(
       honest: problem.honest(2) + [broken], topology: .complete(3), aggregator: .mean,

@@ -1,4 +1,5 @@
 import ByzKit
+import ByzTensor
 import Foundation
 import Testing
 
@@ -170,4 +171,54 @@ struct ReplayTests {
     try await replayed.replay(reports.records)
     #expect(sameBits(replayed.models, recorded.models))
   }
+
+  /// One node's local steps fail while the test says so, as where a library is missing.
+  private func peers(failing fails: Monitor<Bool>) throws -> PeerToPeer {
+    let problem = try Peers()
+    let ill = try HonestNode(
+      name: "ill",
+      model: WatchedModel(base: problem.model) { if fails.withLock({ $0 }) { throw Ill() } },
+      data: problem.data, batchSize: 8, key: problem.key)
+    let nodes = try problem.honest(2) + [ill]
+    return try PeerToPeer(
+      nodes.map { Participant.honest($0, aggregator: .mean, optimizer: problem.optimizer) },
+      topology: .complete(3), models: problem.models(3))
+  }
+
+  @Test("a local step that failed where the run was is not taken where it is replayed")
+  func failedSteps() async throws {
+    let fails = Monitor(true)
+    let start = try peers(failing: fails)
+    var run = start
+    var reports = try await run.round()
+    #expect(reports.records.map(\.stepFailed) == [false, false, true])
+    fails.withLock { $0 = false }
+    reports += try await run.round()
+    #expect(reports[2].failure != nil && reports[5].failure == nil)
+    var replayed = start
+    let again = try await replayed.replay(reports.records)
+    #expect(sameBits(replayed.models, run.models))
+    #expect(Set(again.records) == Set(reports.records))
+  }
+
+  @Test("a local step that was taken and fails now is an error, and changes nothing")
+  func stepsThatFailNow() async throws {
+    let fails = Monitor(false)
+    let start = try peers(failing: fails)
+    var run = start
+    let reports = try await run.round()
+    fails.withLock { $0 = true }
+    var replayed = start
+    let error = await #expect(throws: PeerToPeerError.self) {
+      try await replayed.replay(reports.records)
+    }
+    guard case .stepFailed(let record, let reason) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(record == reports[2].record && reason.contains("Ill"))
+    #expect(sameBits(replayed.models, start.models))
+  }
 }
+
+private struct Ill: Error {}
