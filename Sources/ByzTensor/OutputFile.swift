@@ -1,3 +1,5 @@
+import CByzSystem
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -14,16 +16,18 @@
 /// let mapping = try output.commit()
 /// ```
 ///
-/// Until ``commit()`` the bytes are in `path.tmp-<process>-<number>` beside it; an output that goes
-/// without a commit leaves nothing behind, and whatever was at the path stays.
+/// Until ``commit()`` the bytes are in a file without a name, which is gone with the process however that ends. Where the system has
+/// no such files they are in `path.tmp-<process>-<number>` beside the path. An output that goes without a commit leaves nothing
+/// behind, and whatever was at the path stays.
 public final class OutputFile {
   private let path: String
+  /// The name that the file has until it is at its path: from the beginning, or only for a moment in ``commit()``.
   package let temporaryPath: String
   private let descriptor: Int32
   /// The mapping that ``commit()`` returns.
   package let mapping: FileMapping
-  /// Whether the temporary file's name is this object's to remove.
-  private let hasName: Bool
+  /// Whether the file has its temporary name, which is this object's to remove.
+  private var hasName: Bool
   private var isCommitted = false
 
   /// Makes room for a file of this size, filled with zeros.
@@ -37,31 +41,72 @@ public final class OutputFile {
   /// The same; without its name the file is gone with the last reference to this object, however the process ends.
   init(path: String, byteCount: Int, keepsName: Bool) throws(FileError) {
     if keepsName { try Self.checkPlace(path) }
-    var number = 0
-    var candidate = ""
-    var opened: Int32 = -1
-    repeat {
-      number += 1
-      candidate = "\(path).tmp-\(getpid())-\(number)"
-      // Exclusive: never through a link someone else put there.
-      opened = open(candidate, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    } while opened < 0 && errno == EEXIST && number < 1_000
-    guard opened >= 0 else { throw FileError(path: candidate, operation: "create") }
-    // Before the room is claimed, which may take long.
-    if !keepsName { unlink(candidate) }
+    let opened: Opened
+    let isNamed: Bool
+    if let nameless = Self.openNameless(for: path) {
+      opened = nameless
+      isNamed = false
+    } else {
+      opened = try Self.openNamed(for: path)
+      isNamed = keepsName
+      // Before the room is claimed, which may take long.
+      if !keepsName { unlink(opened.name) }
+    }
     do throws(FileError) {
-      try Self.claim(byteCount, of: opened, path: candidate)
+      try Self.claim(byteCount, of: opened.descriptor, path: opened.name)
       mapping = try FileMapping(
-        descriptor: opened, byteCount: byteCount, path: path, isWritable: true)
+        descriptor: opened.descriptor, byteCount: byteCount, path: path, isWritable: true)
     } catch {
-      close(opened)
-      if keepsName { unlink(candidate) }
+      close(opened.descriptor)
+      if isNamed { unlink(opened.name) }
       throw error
     }
     self.path = path
-    hasName = keepsName
-    temporaryPath = candidate
-    descriptor = opened
+    hasName = isNamed
+    temporaryPath = opened.name
+    descriptor = opened.descriptor
+  }
+
+  /// A file, and the name that it has or will get beside its path.
+  private struct Opened {
+    let descriptor: Int32
+    let name: String
+  }
+
+  /// A file without a name; nil where there is none, or where the name that it would get cannot be.
+  private static func openNameless(for path: String) -> Opened? {
+    let descriptor = byz_open_nameless(folder(of: path))
+    guard descriptor >= 0 else { return nil }
+    var status = stat()
+    if fstat(descriptor, &status) == 0 {
+      // As long as the file exists, no other one in this folder has its number.
+      let name = "\(path).tmp-\(getpid())-\(status.st_ino)"
+      if lstat(name, &status) != 0, errno == ENOENT {
+        return Opened(descriptor: descriptor, name: name)
+      }
+    }
+    close(descriptor)
+    return nil
+  }
+
+  /// A file with a name.
+  private static func openNamed(for path: String) throws(FileError) -> Opened {
+    var number = 0
+    var name = ""
+    var descriptor: Int32 = -1
+    repeat {
+      number += 1
+      name = "\(path).tmp-\(getpid())-\(number)"
+      // Exclusive: never through a link someone else put there.
+      descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    } while descriptor < 0 && errno == EEXIST && number < 1_000
+    guard descriptor >= 0 else { throw FileError(path: name, operation: "create") }
+    return Opened(descriptor: descriptor, name: name)
+  }
+
+  private static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
   /// Refuses now what a new file could not, or must not, take the place of: a folder, a device, a pipe.
@@ -131,6 +176,12 @@ public final class OutputFile {
     if let start = region.baseAddress, msync(start, region.count, MS_SYNC) != 0 {
       throw FileError(path: temporaryPath, operation: "write")
     }
+    if !hasName {
+      let code = -byz_name_file(descriptor, temporaryPath)
+      guard code == 0 else { throw FileError(path: path, operation: "put a file at", code: code) }
+      hasName = true
+    }
+    // Now that it has a name: there are file systems that keep nothing of a file without one.
     guard fsync(descriptor) == 0 else { throw FileError(path: temporaryPath, operation: "write") }
     guard rename(temporaryPath, path) == 0 else {
       throw FileError(path: path, operation: "put a file at")
@@ -142,9 +193,7 @@ public final class OutputFile {
 
   /// Waits until the folder's new entry would survive a loss of power.
   private func keepName() throws(FileError) {
-    let slash = path.lastIndex(of: "/")
-    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    let opened = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let opened = open(Self.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard opened >= 0 else { throw FileError(path: path, operation: "keep") }
     defer { close(opened) }
     // Some file systems have no such operation for folders, and keep names without it.

@@ -1,4 +1,5 @@
 import ByzTensor
+import CByzSystem
 import Foundation
 import Testing
 
@@ -82,10 +83,44 @@ final class FileMappingTests {
     do {
       let output = try OutputFile(path: path, byteCount: 4)
       output.withUnsafeMutableBytes { $0[0] = 1 }
-      #expect(try contents().count == 2)
+      #expect(try Array(Data(contentsOf: URL(filePath: path))) == [7])
     }
     #expect(try contents() == ["out"])
     #expect(try Array(Data(contentsOf: URL(filePath: path))) == [7])
+  }
+
+  @Test("an output under way has no name, where there can be such: a killed process leaves nothing")
+  func nameless() throws {
+    let probe = byz_open_nameless(folder)
+    byz_close(probe)
+    let output = try OutputFile(path: "\(folder)/out", byteCount: 4)
+    output.withUnsafeMutableBytes { $0.copyBytes(from: [1, 2, 3, 4]) }
+    #expect(try contents().count == (probe < 0 ? 1 : 0))
+    _ = try output.commit()
+    #expect(try contents() == ["out"])
+    #expect(try Array(Data(contentsOf: URL(filePath: "\(folder)/out"))) == [1, 2, 3, 4])
+    // What everyone may do with it is what they may do with any new file.
+    close(open("\(folder)/other", O_WRONLY | O_CREAT, 0o666))
+    let modes = ["out", "other"].map { name in
+      var status = stat()
+      return stat("\(folder)/\(name)", &status) == 0 ? status.st_mode : 0
+    }
+    #expect(modes[0] != 0 && modes[0] == modes[1])
+  }
+
+  @Test(
+    "an output that needs a name has one until it is committed or abandoned",
+    arguments: [true, false])
+  func named(isCommitted: Bool) throws {
+    // As long as leaves room for a small number behind it, but for none that a file without a name has.
+    let name = String(repeating: "o", count: 255 - ".tmp-\(getpid())-1".utf8.count)
+    do {
+      let output = try OutputFile(path: "\(folder)/\(name)", byteCount: 4)
+      output.withUnsafeMutableBytes { $0.copyBytes(from: [1, 2, 3, 4]) }
+      #expect(try contents() == ["\(name).tmp-\(getpid())-1"])
+      if isCommitted { _ = try output.commit() }
+    }
+    #expect(try contents() == (isCommitted ? [name] : []))
   }
 
   @Test("two outputs for one path do not share bytes; the last commit stays")

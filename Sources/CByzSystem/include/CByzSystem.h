@@ -1,4 +1,5 @@
-// What the system offers and Swift cannot say well: processes, sockets, shared memory, processors.
+// What the system offers and Swift cannot say well: processes, sockets, files, shared memory,
+// processors.
 //
 // Functions that return int return 0 or more on success and minus the error number (-ENOENT) on
 // failure, unless they say otherwise. What only Linux has returns -ENOSYS elsewhere.
@@ -89,6 +90,15 @@ void byz_shut_down(int socket, bool both);
 
 /// Closes the descriptor; nothing for -1.
 void byz_close(int fd);
+
+// MARK: Files
+
+/// A new file in a folder, without a name and open for reading and writing: it is gone with its last descriptor and mapping, however
+/// the process ends. Fails where the system or the folder's file system has no such files.
+int byz_open_nameless(const char *folder);
+
+/// Gives such a file its name, once; -EEXIST when there is one of that name.
+int byz_name_file(int fd, const char *path);
 
 // MARK: Shared memory
 
