@@ -45,11 +45,6 @@ package struct ConnectionFlags: ParsableArguments {
 
   /// - Throws: `UsageError` for a flag that is of no use with workers at these places.
   package func check(_ places: [BackendSpecification]) throws {
-    let tls: KeyValuePairs = [
-      "--tls-roots": tlsRoots, "--tls-certificate": tlsCertificate, "--tls-key": tlsKey,
-      "--tls-name": tlsName,
-    ]
-    let flagOfTLS = tls.first { $0.value != nil }?.key
     guard places.contains(where: \.isElsewhere) else {
       let flag =
         flagOfTLS ?? (tokenFile.map { _ in "--token-file" })
@@ -59,7 +54,7 @@ package struct ConnectionFlags: ParsableArguments {
     }
     let isOverTCP = places.contains { if case .tcp = $0.place { true } else { false } }
     if let flagOfTLS, !isOverTCP {
-      throw UsageError("\(flagOfTLS) is for workers that listen over TCP: UCX has no TLS.")
+      throw Self.noTLS(flagOfTLS)
     }
   }
 
@@ -68,6 +63,26 @@ package struct ConnectionFlags: ParsableArguments {
     var options = TCPListenerOptions(tls: tls, token: try token)
     options.insecure = insecure
     return options
+  }
+
+  /// How to listen over UCX, as how to connect.
+  ///
+  /// - Throws: `UsageError` for a flag of TLS.
+  package func ucxOptions() throws -> UCXOptions {
+    if let flag = flagOfTLS { throw Self.noTLS(flag) }
+    return try options().ucx
+  }
+
+  private var flagOfTLS: String? {
+    let flags: KeyValuePairs = [
+      "--tls-roots": tlsRoots, "--tls-certificate": tlsCertificate, "--tls-key": tlsKey,
+      "--tls-name": tlsName,
+    ]
+    return flags.first { $0.value != nil }?.key
+  }
+
+  private static func noTLS(_ flag: String) -> UsageError {
+    UsageError("\(flag) is for workers that listen over TCP: UCX has no TLS.")
   }
 
   private var token: Token? {

@@ -1,17 +1,29 @@
 package import ByzLaunch
 
-/// What `--remote-hosts` names: `tcp://a:29000,tcp://b`, where the port may be left out.
+/// What `--remote-hosts` names: `tcp://a:29000,tcp://b*2`, where the port may be left out, and a host with a count stands for so many
+/// in a row.
 package struct RemoteHosts: Sendable {
   package let list: [BackendSpecification]
 
-  /// - Throws: `UsageError` for what is no host, `RuntimeError` for what cannot be read.
+  /// - Throws: `UsageError` for what is no host, or is named twice; `RuntimeError` for what cannot be
+  ///   read.
   package init(_ text: String) throws {
     let addresses = text.split(separator: ",", omittingEmptySubsequences: false)
-      .map { Self.withPort(String($0)) }.joined(separator: ",")
-    list = try BackendSpecification.list(addresses)
+      .map { Self.withPort(String($0)) }
+    list = try BackendSpecification.list(addresses.joined(separator: ","))
     for host in list where !host.isElsewhere {
       throw UsageError(
         "--remote-hosts names hosts, tcp://host:port or ucx://host:port; \(host) is none.")
+    }
+    // The list puts both together, at the first one's place: nodes would live elsewhere than it reads.
+    var places: Set<BackendSpecification.Place> = []
+    for address in addresses {
+      let place = try BackendSpecification(address).place
+      guard places.insert(place).inserted else {
+        throw UsageError(
+          "--remote-hosts names \(place) twice. Name it once, or as \(place)*2 to deal nodes to it "
+            + "twice in a row.")
+      }
     }
   }
 
@@ -24,6 +36,6 @@ package struct RemoteHosts: Sendable {
     guard !tail.contains(":"), !host.isEmpty else { return text }
     // Before the count of workers, if there is one.
     let end = tail.firstIndex(of: "*") ?? text.endIndex
-    return "\(text[..<end]):29000\(text[end...])"
+    return "\(text[..<end]):\(LaunchEnvironment.defaultPort)\(text[end...])"
   }
 }

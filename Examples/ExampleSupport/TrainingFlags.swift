@@ -22,8 +22,8 @@ package struct TrainingFlags: ParsableArguments {
   package var f: Int?
   @Option(help: "The vectors that Multi-Krum averages. (default: n - f)") package var q: Int?
   @Option(help: "What all randomness is drawn from.") package var seed: UInt64 = 0
-  @Option(help: "Rounds from one test to the next; 0 for none but the last.")
-  package var evalInterval = 50
+  @Option(help: "Rounds from one test to the next; 0 for none but the last. (default: 50)")
+  package var evalInterval: Int?
   @Option(help: "How the images are dealt to the nodes: iid, shards or dirichlet.")
   package var partition = PartitionName.iid
   @Option(help: "A folder with the MNIST files, such as /usr/share/datasets/fashion-mnist.")
@@ -44,7 +44,7 @@ package struct TrainingFlags: ParsableArguments {
     (plan.aggregator, plan.preAggregators) = (aggregator, preAggregators)
     (plan.attack, plan.attackScale, plan.f, plan.q) = (attack, attackScale, f, q)
     (plan.seed, plan.partition, plan.dataRoot) = (seed, partition, dataRoot)
-    plan.evalInterval = evalInterval
+    plan.evalInterval = evalInterval ?? plan.evalInterval
     return plan
   }
 }

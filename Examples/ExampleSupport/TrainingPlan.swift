@@ -17,6 +17,8 @@ package struct TrainingPlan: Sendable {
   package var attackScale: Double?
   package var f: Int?
   package var q: Int?
+  /// Whether the program makes use of `f` itself, whatever the rules do.
+  package var usesF = false
   package var seed: UInt64 = 0
   package var partition = PartitionName.iid
   package var dataRoot: String?
@@ -49,7 +51,10 @@ package struct TrainingPlan: Sendable {
 
 extension TrainingPlan {
   /// The rule, with its pre-aggregators.
+  ///
+  /// - Throws: `UsageError` for a number of liars that nobody asks for.
   package func makeAggregator() throws -> any Aggregator {
+    try requireUseOfF()
     let rule = try make(aggregatorInFull, flag: "aggregator", from: Catalog.aggregator(_:))
     guard !preAggregators.isEmpty else { return rule }
     let before = try preAggregatorsInFull.map {
@@ -66,32 +71,62 @@ extension TrainingPlan {
   /// The rule with all its parameters.
   var aggregatorInFull: RuleSpecification {
     get throws {
-      try complete(aggregator, from: Catalog.aggregator(_:)) { entry in
-        let names = entry.parameters.map(\.name)
-        guard q == nil || names.contains("q") else {
-          throw CatalogError.unknownParameter("q", of: entry.name, known: names)
-        }
-        return [("f", .integer(tolerated)), ("q", .integer(q ?? honest + byzantine - tolerated))]
+      let completed = try completeAggregator()
+      guard q == nil || completed.taken.contains("q") else {
+        throw Self.ignored("--q", by: "--aggregator \(aggregator)")
       }
+      return completed.specification
     }
   }
 
   /// What runs before the rule, with all parameters.
   var preAggregatorsInFull: [RuleSpecification] {
-    get throws {
-      try preAggregators.map { text in
-        try complete(text, from: Catalog.preAggregator(_:)) { _ in
-          [("f", .integer(tolerated)), ("seed", .integer(Int(truncatingIfNeeded: seed)))]
-        }
-      }
-    }
+    get throws { try completePreAggregators().map(\.specification) }
   }
 
   /// The attack with all its parameters.
   var attackInFull: RuleSpecification {
     get throws {
-      try complete(attack, from: Catalog.attack(_:), defaults: attackDefaults)
+      let completed = try complete(attack, from: Catalog.attack(_:), defaults: attackDefaults)
+      guard attackScale == nil || !completed.taken.isDisjoint(with: Self.strengths) else {
+        throw Self.ignored("--attack-scale", by: "--attack \(attack)")
+      }
+      return completed.specification
     }
+  }
+
+  /// What the strength of an attack may be called.
+  private static let strengths = ["scale", "tau", "gamma", "sigma"]
+
+  private func completeAggregator() throws -> Completed {
+    try complete(aggregator, from: Catalog.aggregator(_:)) { entry in
+      let names = entry.parameters.map(\.name)
+      guard q == nil || names.contains("q") else {
+        throw CatalogError.unknownParameter("q", of: entry.name, known: names)
+      }
+      return [("f", .integer(tolerated)), ("q", .integer(q ?? honest + byzantine - tolerated))]
+    }
+  }
+
+  private func completePreAggregators() throws -> [Completed] {
+    try preAggregators.map { text in
+      try complete(text, from: Catalog.preAggregator(_:)) { _ in
+        [("f", .integer(tolerated)), ("seed", .integer(Int(truncatingIfNeeded: seed)))]
+      }
+    }
+  }
+
+  /// Refuses an `f` that was given and that nobody takes.
+  private func requireUseOfF() throws {
+    guard f != nil, !usesF else { return }
+    let rules = try completePreAggregators() + [completeAggregator()]
+    guard !rules.contains(where: { $0.taken.contains("f") }) else { return }
+    throw UsageError(
+      "--f would be ignored: no rule of this run has an f that is left to set. Leave --f out.")
+  }
+
+  private static func ignored(_ flag: String, by rule: String) -> UsageError {
+    UsageError("\(flag) would be ignored: \(rule) says it already. Say it in one place only.")
   }
 
   private func attackDefaults(
@@ -100,7 +135,7 @@ extension TrainingPlan {
     var defaults: [(String, ParameterValue)] = [("f", .integer(byzantine))]
     let names = entry.parameters.map(\.name)
     if let attackScale {
-      guard let strength = names.first(where: ["scale", "tau", "gamma", "sigma"].contains) else {
+      guard let strength = names.first(where: Self.strengths.contains) else {
         throw CatalogError.unknownParameter("attack-scale", of: entry.name, known: names)
       }
       defaults.append((strength, .number(attackScale)))
@@ -113,11 +148,12 @@ extension TrainingPlan {
   private func complete<Product>(
     _ text: String, from find: (String) throws -> CatalogEntry<Product>,
     defaults: (CatalogEntry<Product>) throws -> [(String, ParameterValue)]
-  ) throws -> RuleSpecification {
+  ) throws -> Completed {
     var specification = try RuleSpecification(text)
     let entry = try find(specification.name)
-    specification.setDefaults(Dictionary(try defaults(entry)) { first, _ in first }, for: entry)
-    return specification
+    let taken = specification.setDefaults(
+      Dictionary(try defaults(entry)) { first, _ in first }, for: entry)
+    return Completed(specification: specification, taken: taken)
   }
 
   private func make<Product>(
@@ -134,6 +170,13 @@ extension TrainingPlan {
           + "value that is \(entry.parameters.first { $0.name == name }?.range ?? "in its range").")
     }
   }
+}
+
+/// A rule or attack with all its parameters.
+private struct Completed {
+  let specification: RuleSpecification
+  /// Those that flags and defaults gave it.
+  let taken: Set<String>
 }
 
 // MARK: - Names

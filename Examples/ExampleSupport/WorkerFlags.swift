@@ -19,10 +19,18 @@ package struct WorkerFlags: ParsableArguments {
   }
 
   /// The workers of a pool.
+  ///
+  /// - Throws: `UsageError` for a number of workers that no part of the list asks for.
   package func configurations(_ connection: ConnectionFlags) throws -> [WorkerConfiguration] {
     // What the user wrote is checked as it stands, so that an error quotes it.
     try connection.check(try BackendSpecification.list(backend))
-    let counted = backend.split(separator: ",").map {
+    let parts = backend.split(separator: ",")
+    guard workers == nil || parts.contains(where: { !$0.contains("*") }) else {
+      throw UsageError(
+        "--workers would be ignored: all parts of --backend \(backend) have a count of their own. "
+          + "Leave --workers out, or a count.")
+    }
+    let counted = parts.map {
       $0.contains("*") ? "\($0)" : "\($0)*\(workers ?? 2)"
     }
     return try WorkerConfiguration.parsing(

@@ -11,13 +11,15 @@ struct DistributedMnist: Program {
     abstract: "Train on handwritten digits across machines while some of the nodes lie.",
     discussion: """
       On each machine: byzkit worker --listen HOST:29000, with TLS and a token unless it is this machine. Here: \
-      distributed-mnist --remote-hosts tcp://a:29000,tcp://b:29000. Node i lives on host i mod the number of hosts; \
-      if a host is lost, the others take over its nodes. Multi-Krum combines the gradients. Without --remote-hosts \
-      everything runs in this process, with the same digest.
+      distributed-mnist --remote-hosts tcp://a:29000,tcp://b:29000. Node i lives on host i mod the number of hosts, \
+      of which tcp://a:29000*2 is two in a row, with a worker each; if a host is lost, the others take over its nodes. \
+      Multi-Krum combines the gradients. Without --remote-hosts everything runs in this process, with the same digest.
       """)
 
   @Option(
-    help: "Where workers listen: tcp://host:port or ucx://host:port, with commas. (port: 29000)")
+    help:
+      "Where workers listen: tcp://host:port or ucx://host:port, with commas. (port: \(LaunchEnvironment.defaultPort))"
+  )
   var remoteHosts: String?
   @Option(help: "Nodes that follow the protocol.") var numHonest = 3
   @Option(help: "Nodes that lie.") var numByz = 1
@@ -72,7 +74,7 @@ struct DistributedMnist: Program {
     return plan
   }
 
-  /// A worker on each host, in their order: nodes are dealt to workers one by one.
+  /// As many workers on each host as its count says, in their order: nodes are dealt to workers one by one.
   private func hosts() throws -> [WorkerConfiguration] {
     let hosts = try remoteHosts.map { try RemoteHosts($0).list } ?? []
     try connection.check(hosts)

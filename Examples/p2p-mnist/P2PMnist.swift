@@ -23,9 +23,10 @@ struct P2PMnist: Program {
       Subtasks run on threads, in child processes, or on machines where 'byzkit worker' listens (--backend), with the same \
       digest; the messages between nodes stay in this program.
 
-      With --remote-hosts node i lives on host i mod the number of hosts, where byzkit worker listens, and sends its \
-      model to its neighbors' hosts itself: this program hands out the topology and the addresses, and collects reports. \
-      In step the digest is that of the same run in one process; with --mode async the network's timing decides.
+      With --remote-hosts node i lives on host i mod the number of hosts, of which tcp://a:29000*2 is two in a row, where \
+      byzkit worker listens, and sends its model to its neighbors' hosts itself: this program hands out the topology and \
+      the addresses, and collects reports. In step the digest is that of the same run in one process; with --mode async \
+      the network's timing decides.
       """)
 
   enum ModeName: String, CaseIterable, ExpressibleByArgument { case sync, async }
@@ -35,14 +36,16 @@ struct P2PMnist: Program {
   @Option(help: "sync: rounds in step. async: each node at its own pace.") var mode = ModeName.sync
   @Option(
     help:
-      "The neighbors that a round needs, in step from its deadline on. (default: sync: all but a third; async: the fewest that a node has - f)"
+      "The neighbors that a round needs, in step from its deadline on. (default: sync: all but a third; async: the fewest that an honest node has - f, but at least 1)"
   )
   var quorum: Int?
   @Option(help: "async: the most rounds by which a neighbor's model may be older. (default: 2)")
   var staleness: Int?
   @OptionGroup(title: "Without --remote-hosts") var workers: WorkerFlags
   @Option(
-    help: "Where nodes live: tcp://host:port or ucx://host:port, with commas. (port: 29000)")
+    help:
+      "Where nodes live: tcp://host:port or ucx://host:port, with commas. (port: \(LaunchEnvironment.defaultPort))"
+  )
   var remoteHosts: String?
   @OptionGroup(title: "Other machines") var connection: ConnectionFlags
 
@@ -60,10 +63,14 @@ struct P2PMnist: Program {
       throw ValidationError(
         "--staleness is for --mode async: in step, a node uses vectors of its own round only.")
     }
+    guard mode == .sync || (training.evalInterval ?? 0) == 0 else {
+      throw ValidationError(
+        "--eval-interval is for --mode sync: with async, models are tested at the end only.")
+    }
   }
 
   func execute() async throws {
-    let plan = training.plan
+    let plan = plan
     let topology = try Topology(parsing: topology, nodes: plan.honest + plan.byzantine)
     let mode = gossipMode(topology)
     let problem = try Problem(plan)
@@ -86,6 +93,14 @@ struct P2PMnist: Program {
     if report.wasStopped { throw ExitCode(130) }
   }
 
+  /// What the flags ask for.
+  private var plan: TrainingPlan {
+    var plan = training.plan
+    // The default of --quorum depends on it.
+    plan.usesF = mode == .async && quorum == nil
+    return plan
+  }
+
   private func hosts() throws -> [any WorkerBackend]? {
     guard let remoteHosts else { return nil }
     let hosts = try RemoteHosts(remoteHosts).list
@@ -99,7 +114,8 @@ struct P2PMnist: Program {
   private func gossipMode(_ topology: Topology) -> GossipMode {
     guard mode == .async else { return quorum.map { .synchronous(quorum: $0) } ?? .synchronous }
     let fewest = (0..<training.honest).map { topology.inNeighbors(of: $0).count }.min() ?? 0
-    return .asynchronous(
-      quorum: quorum ?? max(0, fewest - training.plan.tolerated), staleness: staleness ?? 2)
+    // With a quorum of 0, nobody would wait to hear anyone; a node without neighbors can wait for none.
+    let heard = min(fewest, max(1, fewest - training.plan.tolerated))
+    return .asynchronous(quorum: quorum ?? heard, staleness: staleness ?? 2)
   }
 }

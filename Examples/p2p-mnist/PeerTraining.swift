@@ -57,11 +57,13 @@ extension Problem {
     return try await withCluster(plan, on: RemoteCluster(hosts)) { cluster in
       var tally = Tally()
       var rounds = 0
+      // In one go where nodes are not in step: to stop for a test would let the slow ones catch up.
+      let interval =
+        mode.isInStep && self.plan.evalInterval > 0 ? self.plan.evalInterval : self.plan.rounds
       do {
         while rounds < self.plan.rounds {
           let rest = self.plan.rounds - rounds
-          let interval = self.plan.evalInterval > 0 ? self.plan.evalInterval : rest
-          let count = min(interval, rest, cluster.mostRounds)
+          let count = min(interval - rounds % interval, rest, cluster.mostRounds)
           for (node, result) in try await cluster.run(rounds: count).enumerated() {
             do {
               tally.add(try result.get())
@@ -76,9 +78,11 @@ extension Problem {
           let models = zip(try await cluster.models(), peers.models).map { $0 ?? $1 }
           peers = try PeerToPeer(participants, topology: topology, models: models, mode: mode)
           rounds += count
-          progress.log(
-            round: rounds, loss: tally.last.values.meanLoss,
-            accuracy: try accuracies(of: peers).mean)
+          if rounds % interval == 0 || rounds == self.plan.rounds {
+            progress.log(
+              round: rounds, loss: tally.last.values.meanLoss,
+              accuracy: try accuracies(of: peers).mean)
+          }
           progress.show(round: rounds)
         }
       } catch is CancellationError {

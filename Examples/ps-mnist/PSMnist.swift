@@ -28,16 +28,29 @@ struct PSMnist: Program {
   static func main() async { await start() }
 
   func execute() async throws {
+    try checkSave()
     let pool = try workers.configurations(connection)
     let problem = try Problem(training.plan)
     let progress = ProgressDisplay(total: training.rounds, toStandardError: training.json)
     let report = try await interruptible {
       try await problem.trainWithServer(on: pool, progress: progress)
     }
-    // Neither a folder that is not there nor a reader who has gone costs the other result.
+    // Neither a folder nor a reader that has gone costs the other result.
     let isPrinted = Result { try printOut(training.json ? try report.json() : report.table) }
     if let save { try report.parameters.write(npy: save) }
     try isPrinted.get()
     if report.wasStopped { throw ExitCode(130) }
+  }
+
+  /// Refuses, before there is anything to lose, a place where no file can be written.
+  private func checkSave() throws {
+    guard let save else { return }
+    do {
+      // Made beside what is at the path, and gone at once: it is not committed.
+      _ = try OutputFile(path: save, byteCount: 0)
+    } catch {
+      throw UsageError(
+        "--save: \(error). Name a file in a folder that is there and may be written to.")
+    }
   }
 }

@@ -35,6 +35,16 @@ struct ByzFaults: AsyncParsableCommand {
     }
   }
 
+  func validate() throws {
+    guard runs >= 1 else {
+      throw ValidationError("--runs is \(runs), and must be at least 1.")
+    }
+    let lastSeed = UInt64.max - UInt64(runs)
+    guard seed <= lastSeed else {
+      throw ValidationError("--seed is \(seed), and with \(runs) runs must be at most \(lastSeed).")
+    }
+  }
+
   private struct Summary: Codable {
     var runs: Int
     var seed: UInt64

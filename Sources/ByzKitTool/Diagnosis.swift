@@ -31,6 +31,7 @@ struct Diagnosis: Encodable {
   /// Processors that this process may use: the threads of a pool.
   let threads: Int
   let numa: LibraryProbe
+  /// For information: nothing here uses it, so that it is never missing.
   let cuda: LibraryProbe
   let ucx: LibraryProbe
   /// A round trip over each backend.
@@ -49,12 +50,10 @@ struct Diagnosis: Encodable {
       core: BLAS.coreName, configuration: BLAS.configuration, threadsPerProduct: BLAS.threadCount)
     threads = ProcessInfo.processInfo.activeProcessorCount
     (numa, cuda, ucx) = (.numa(), .cuda(), .ucx())
-    missing = Self.missing(numa: numa, cuda: cuda, ucx: ucx)
+    missing = Self.missing(numa: numa, ucx: ucx)
   }
 
-  private static func missing(
-    numa: LibraryProbe, cuda: LibraryProbe, ucx: LibraryProbe
-  ) -> [Missing] {
+  private static func missing(numa: LibraryProbe, ucx: LibraryProbe) -> [Missing] {
     var missing: [Missing] = []
     do {
       try BLAS.load()
@@ -68,10 +67,6 @@ struct Diagnosis: Encodable {
       (
         "NUMA", numa,
         "apt-get install libnuma1: to place workers on machines with several memory nodes"
-      ),
-      (
-        "CUDA", cuda,
-        "install NVIDIA's driver (https://www.nvidia.com/drivers): only GPU workers need it"
       ),
       ("UCX", ucx, "apt-get install libucx0: only workers behind InfiniBand or RoCE need it"),
     ]

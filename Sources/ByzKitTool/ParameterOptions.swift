@@ -131,9 +131,16 @@ struct GivenParameters {
     guard let first = unused.min() else { return }
     guard !parameters.contains(where: { $0.name == first }) else {
       throw Failure(
-        "--\(first) would be ignored: what is written with \(name) says it already, or something else in its place."
+        "\(Self.flag(first)) would be ignored: what is written with \(name) says it already, or something else in its place."
       )
     }
     throw CatalogError.unknownParameter(first, of: name, known: parameters.map(\.name))
+  }
+
+  /// The option for a parameter: `--search-limit` for `searchLimit`, `--N` for `N`.
+  private static func flag(_ name: String) -> String {
+    name.dropFirst().reduce(into: "--\(name.prefix(1))") { flag, letter in
+      flag += letter.isUppercase ? "-\(letter.lowercased())" : "\(letter)"
+    }
   }
 }

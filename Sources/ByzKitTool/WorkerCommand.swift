@@ -155,9 +155,8 @@ struct WorkerCommand: AsyncParsableCommand {
       listener.insecure = insecure
       listener.limits = limits
       if let siblingRoots {
-        var siblings = TCPOptions(tls: tls ?? TLSOptions(), token: token)
+        var siblings = listener.connectingToSiblings
         siblings.tls?.trustRootsFile = siblingRoots
-        siblings.limits = limits
         listener.siblings = siblings
       }
       if let maxConnections {

@@ -14,14 +14,37 @@ struct ByzSimulate: ParsableCommand {
   var seed: UInt64?
   @Option(help: "The first of many seeds.")
   var from: UInt64 = 0
-  @Option(help: "How many seeds.")
-  var seeds: UInt64 = 5_000
-  @Flag(help: "Print every event.")
+  @Option(help: "How many seeds. (default: 5000; with --find 10000)")
+  var seeds: UInt64?
+  @Flag(help: "Print every event of --seed.")
   var trace = false
   @Option(help: "Break a rule: \(Plant.allCases.map(\.rawValue).joined(separator: ", ")).")
   var plant: String?
   @Flag(help: "Break each rule in turn, or the one given, and say after how many seeds it shows.")
   var find = false
+
+  /// How many seeds to run.
+  private var count: UInt64 { seeds ?? (find ? 10_000 : 5_000) }
+
+  func validate() throws {
+    guard count >= 1 else {
+      throw ValidationError("--seeds is \(count), and must be at least 1.")
+    }
+    guard from <= UInt64.max - count else {
+      throw ValidationError(
+        "--from is \(from), and with \(count) seeds must be at most \(UInt64.max - count).")
+    }
+    if seed != nil, find {
+      throw ValidationError("--seed is one run: --seed and --find exclude each other.")
+    }
+    if seed != nil, seeds != nil || from != 0 {
+      throw ValidationError(
+        "--seed is one run: --seed and --from or --seeds exclude each other.")
+    }
+    if trace, seed == nil {
+      throw ValidationError("--trace prints the events of one run: give --seed, too.")
+    }
+  }
 
   func run() throws {
     let chosen = try plant.map { name in
@@ -50,14 +73,14 @@ struct ByzSimulate: ParsableCommand {
   private func runMany(_ plant: Plant?) throws {
     let start = ContinuousClock.now
     var counts = SimulationCounts()
-    for seed in from..<from + seeds {
+    for seed in from..<from + count {
       let outcome = Simulation(plant: plant).run(seed: seed)
       counts.add(outcome.counts)
       try report(outcome, plant)
     }
     print(
       """
-      seeds \(from)..<\(from + seeds): no promise broken
+      seeds \(from)..<\(from + count): no promise broken
       \(counts.events) events, \(counts.messages) messages, \(counts.connections) connections, \
       \(counts.faults) faults
       \(counts.subtasks) subtasks: \(counts.returned) returned, \(counts.refused) in calls that \
@@ -70,7 +93,7 @@ struct ByzSimulate: ParsableCommand {
   }
 
   private func find(_ plant: Plant) throws {
-    for seed in from..<from + max(seeds, 10_000) {
+    for seed in from..<from + count {
       let outcome = Simulation(plant: plant).run(seed: seed)
       guard let violation = outcome.violation else { continue }
       print("\(plant.rawValue): found after \(seed - from + 1) seeds: \(violation)")

@@ -78,7 +78,7 @@ public struct TCPListenerOptions: Sendable {
 
 extension TCPListenerOptions {
   /// How workers of this host connect to those of others.
-  var connectingToSiblings: TCPOptions {
+  package var connectingToSiblings: TCPOptions {
     if let siblings { return siblings }
     var options = TCPOptions(tls: tls, token: token)
     options.insecure = insecure

@@ -50,9 +50,12 @@ struct AggregateTests {
     let tool = try Tool()
     defer { tool.remove() }
     try tool.write("x.npy")
-    for rule in ["krum:f=1", "trimmedMean:ratio=0.2"] {
-      let result = try tool("aggregate", rule, "--f", "0", "x.npy", "-o", "out.npy")
-      #expect(result.status == 1 && result.errors.contains("--f would be ignored"), "\(result)")
+    for (rule, flag) in [
+      ("krum:f=1", "--f"), ("trimmedMean:ratio=0.2", "--f"),
+      ("mda:f=1,searchLimit=9", "--search-limit"),
+    ] {
+      let result = try tool("aggregate", rule, flag, "0", "x.npy", "-o", "out.npy")
+      #expect(result.status == 1 && result.errors.contains("\(flag) would be ignored"), "\(result)")
     }
     let x = try Tensor<Float>(npy: tool.path("x.npy"))
     for (i, row) in x.rows.prefix(4).enumerated() { try row.write(npy: tool.path("row\(i).npy")) }
@@ -93,8 +96,16 @@ struct AggregateTests {
       "out.npy",
     ])
     try process.run()
-    // The search would take years, and the unfinished file is there before it begins.
-    while tool.files == ["x.npy"] && process.isRunning { sched_yield() }
+    // The search would take years, and the unfinished file is mapped before it begins. It may have no name yet.
+    let maps = "/proc/\(process.processIdentifier)/maps"
+    let isBegun = { () -> Bool in
+      // Not at once: the file says that it has no bytes.
+      let bytes = try? FileHandle(forReadingAtPath: maps)?.readToEnd()
+      return String(decoding: bytes ?? Data(), as: UTF8.self).split(separator: "\n").contains {
+        $0.contains(tool.folder.lastPathComponent) && !$0.hasSuffix("/x.npy")
+      }
+    }
+    while tool.files == ["x.npy"], !isBegun(), process.isRunning { sched_yield() }
     // Handled as Ctrl-C is, which whoever runs the tests may have told all children to ignore.
     process.terminate()
     process.waitUntilExit()

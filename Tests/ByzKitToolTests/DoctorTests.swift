@@ -13,12 +13,19 @@ struct DoctorTests {
         let subtasks: Int
         let needs: String
       }
+      struct Missing: Decodable {
+        let what: String
+      }
       let backends: [Backend]
+      let missing: [Missing]
     }
     let tool = try Tool()
     defer { tool.remove() }
     let result = try tool("doctor", "--format", "json")
-    let backends = try JSONDecoder().decode(Diagnosis.self, from: Data(result.output.utf8)).backends
+    let diagnosis = try JSONDecoder().decode(Diagnosis.self, from: Data(result.output.utf8))
+    // What nothing here uses is not missing.
+    #expect(diagnosis.missing.allSatisfy { ["OpenBLAS", "NUMA", "UCX"].contains($0.what) })
+    let backends = diagnosis.backends
     #expect(backends.map(\.name) == ["thread", "process", "tcp", "ucx"])
     for backend in backends {
       #expect(backend.works == (backend.problem == nil))

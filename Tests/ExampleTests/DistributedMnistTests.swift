@@ -25,6 +25,21 @@ struct DistributedMnistTests {
     }
   }
 
+  @Test("refuses a host that is named twice, however it is written")
+  func twice() async throws {
+    for hosts in ["tcp://a,tcp://b,tcp://a", "tcp://a:29000,tcp://a", "ucx://a*2,ucx://a"] {
+      #expect(throws: UsageError.self, "\(hosts)") { try RemoteHosts(hosts) }
+    }
+    #expect(try RemoteHosts("tcp://a,ucx://a,tcp://a:1").list.count == 3)
+    for name in ["distributed-mnist", "p2p-mnist"] {
+      let run = try await ExampleProgram(name)(
+        ["--remote-hosts", "tcp://127.0.0.1:1,tcp://127.0.0.1:1"])
+      #expect(run.status == 1)
+      #expect(run.errors.split(separator: "\n").count == 1, "\(name): \(run.errors)")
+      #expect(run.errors.contains("tcp://127.0.0.1:1 twice"), "\(name): \(run.errors)")
+    }
+  }
+
   @Test("deals the nodes to the hosts one by one, in their order")
   func placement() async throws {
     let hosts = [NotedHost(), NotedHost()]

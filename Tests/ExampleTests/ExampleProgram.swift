@@ -82,6 +82,31 @@ struct ExampleProgram {
     return Run(status: process.terminationStatus, output: texts[0], errors: texts[1])
   }
 
+  /// Starts it, for as long as `body` runs, which gets the first line that it prints.
+  func running<Result>(
+    _ arguments: [String], _ body: (String) async throws -> Result
+  ) async throws -> Result {
+    let process = Process()
+    process.executableURL = executable
+    process.arguments = arguments
+    process.standardInput = FileHandle.nullDevice
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    defer {
+      process.terminate()
+      process.waitUntilExit()
+    }
+    let (lines, line) = AsyncStream<String>.makeStream()
+    output.fileHandleForReading.readabilityHandler = { handle in
+      // It prints its first line whole; at its end nothing comes.
+      line.yield(String(decoding: handle.availableData, as: UTF8.self))
+      line.finish()
+      handle.readabilityHandler = nil
+    }
+    return try await body(await lines.first { _ in true } ?? "")
+  }
+
   /// It is built into the folder of the test bundle.
   private static func executable(_ name: String) throws -> URL {
     for bundle in [Bundle.main] + Bundle.allBundles {

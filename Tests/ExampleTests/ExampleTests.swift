@@ -143,8 +143,7 @@ struct ExampleTests {
     "p2p-mnist gives the digest of one process on a mesh of hosts, and passes on no model itself")
   func mesh() async throws {
     let program = try ExampleProgram("p2p-mnist")
-    let flags =
-      small + ["--topology", "ring:k=1", "--pre-aggregator", "clipping:threshold=5", "--f", "0"]
+    let flags = small + ["--topology", "ring:k=1", "--pre-aggregator", "clipping:threshold=5"]
     let local = try await program(flags).report
     let token = "0123456789abcdef"
     let listener = TCPListenerOptions(token: try Token(token.utf8))
@@ -194,5 +193,34 @@ struct ExampleTests {
       #expect(run.output.contains("\(name) actor: the second actor reads: mail"))
     }
     #expect(run.output.contains("Process actor: after kill -9 a call throws workerLost"))
+  }
+
+  @Test(
+    "actor-demo hosts its actors for another of its processes, over TCP and UCX",
+    arguments: UCX.isAvailable ? ["tcp", "ucx"] : ["tcp"])
+  func hostedActors(_ transport: String) async throws {
+    let program = try ExampleProgram("actor-demo")
+    let flags = ["--listen", "127.0.0.1:0"] + (transport == "ucx" ? ["--ucx"] : [])
+    try await program.running(flags) { line in
+      let address = try #require(line.firstMatch(of: /Listening at ([^;]+);/)?.output.1)
+      #expect(address.hasPrefix("\(transport)://127.0.0.1:"))
+      let run = try await program(["--backend", String(address)])
+      #expect(run.status == 0, "\(run.errors)")
+      #expect(
+        run.output.contains("\(transport.uppercased()) actor: 10 + 20 = 30\n"), "\(run.output)")
+    }
+  }
+
+  @Test("actor-demo refuses flags that would do nothing")
+  func demoFlags() async throws {
+    let program = try ExampleProgram("actor-demo")
+    for (arguments, words) in [
+      (["--ucx"], "give --listen, too"),
+      (["--listen", "127.0.0.1:0", "--ucx", "--tls-roots", "roots.pem"], "UCX has no TLS"),
+    ] {
+      let run = try await program(arguments)
+      #expect(run.status != 0)
+      #expect(run.errors.contains(words), "\(arguments): \(run.errors)")
+    }
   }
 }

@@ -42,4 +42,15 @@ struct FaultCampaignTests {
     #expect(summary.counts.rightBits == 0 && summary.counts.typedEndings == 1)
     #expect(summary.counts.typedErrors > 0 && summary.failures.isEmpty)
   }
+
+  @Test(
+    "a number that cannot be is refused by the name of its flag",
+    arguments: [
+      ("--runs", "-1"), ("--runs", "0"), ("--seed", "18446744073709551615"),
+    ])
+  func wrongNumbers(flag: String, number: String) async throws {
+    let program = try ExampleProgram("byzkit-faults")
+    let run = try await program(["\(flag)=\(number)"])
+    #expect(run.status != 0 && run.errors.contains("\(flag) is \(number)"), "\(run.errors)")
+  }
 }

@@ -1,4 +1,5 @@
 import ByzKit
+import ByzTCP
 import ByzTesting
 import Distributed
 import Testing
@@ -64,6 +65,22 @@ struct ReadmeSnippets {
     print(pooled.hasSameBits(as: direct))  // true, whatever the pool
     // end
     #expect(pooled.hasSameBits(as: direct))
+  }
+
+  @Test("workers on another machine are asked for with a token and certificates")
+  func workersElsewhere() async throws {
+    // Nobody has made the files here: it is compiled, and runs to where it reads the first.
+    let error = await #expect(throws: RuntimeError.self) {
+      // snippet: WorkersElsewhere
+      let options = TCPOptions(
+        tls: TLSOptions(trustRootsFile: "ca.pem"), token: try Token(contentsOfFile: "token"))
+      let worker = WorkerConfiguration(backend: .tcp("worker-3:29000", options), count: 2)
+      try await withActorPool(.threads(4), worker) { pool in
+        print(try await Krum(f: 2).aggregate(gradients, on: pool))
+      }
+      // end
+    }
+    #expect(error?.message.contains("token") == true)
   }
 
   @Test("a pool of threads and processes gives the bits of the direct call")
