@@ -39,6 +39,31 @@ struct MPITests {
     #expect(try await (server.status, worker.status) == (0, 0))
   }
 
+  @Test(
+    "trains by the variables of launchers that are not here",
+    arguments: [
+      ["RANK": "%", "WORLD_SIZE": "3", "LOCAL_RANK": "%", "MASTER_ADDR": "127.0.0.1"],
+      [
+        "SLURM_PROCID": "%", "SLURM_NTASKS": "3", "SLURM_LOCALID": "%",
+        "SLURM_STEP_NODELIST": "localhost", "SLURM_JOB_NODELIST": "localhost,other[1-2]",
+      ],
+    ])
+  func otherLaunchers(_ launcher: [String: String]) async throws {
+    let program = try #require(Self.program("mpi-ps")).path
+    let port = UInt16.random(in: 20_000..<32_000)
+    @Sendable func process(_ rank: Int) async throws -> (
+      status: Int32, output: String, errors: String
+    ) {
+      let variables = launcher.mapValues { $0 == "%" ? "\(rank)" : $0 }
+      return try await Self.run(program, [], variables.merging(["MASTER_PORT": "\(port)"]) { $1 })
+    }
+    async let first = process(1)
+    async let second = process(2)
+    let server = try await process(0)
+    #expect(server.output == "2 workers, 30 rounds, same bits: true\n", "\(server.errors)")
+    #expect(try await (server.status, first.status, second.status) == (0, 0, 0))
+  }
+
   @Test("waits for the others for a while only, and names them")
   func missing() async throws {
     let program = try #require(Self.program("mpi-ps")).path

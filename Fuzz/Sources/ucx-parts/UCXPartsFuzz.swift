@@ -15,25 +15,33 @@ private let limits = {
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzParts(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   var input = Bytes(UnsafeRawBufferPointer(start: start, count: count))
-  if input.next() % 2 == 0 {
+  let kind = input.next()
+  if kind % 2 == 0 {
     // A part, its memory and what is noted of it.
     let implied = FrameReader.stagingByteCount + count * (limits.message + 512)
-    bounded(implied: implied, "the reader of parts") { receive(&input) }
+    bounded(implied: implied, "the reader of parts") {
+      receive(&input, isOfStranger: kind & 4 != 0)
+    }
   } else {
     deal(&input)
   }
   return 0
 }
 
-/// Parts of anyone's making.
-private func receive(_ input: inout Bytes) {
-  var inbox = UCXInbox(limits: limits)
+/// Parts of anyone's making: of someone who is known, or of a stranger, who may become known between two of them.
+private func receive(_ input: inout Bytes, isOfStranger: Bool) {
+  var inbox = UCXInbox(limits: limits, isOfStranger: isOfStranger)
+  var inForce = isOfStranger ? limits.ofStrangers : limits
   var handedOut: UInt64 = 0
   var waiting: [UCXPart] = []
   var byteCounts: [UInt64: Int] = [:]
   do throws(RuntimeError) {
     while !input.isEmpty {
       let how = input.next()
+      if how & 32 != 0 {
+        inbox.admit(limits)
+        inForce = limits
+      }
       let frame =
         switch how % 4 {
         case 0, 1: handedOut
@@ -47,7 +55,7 @@ private func receive(_ input: inout Bytes) {
       let storage = try inbox.allocate(part, byteCount: byteCount)
       byteCounts[frame, default: 0] += byteCount
       check(storage.byteCount == byteCount, "a part has its memory")
-      check(byteCounts[frame, default: 0] <= limits.message, "a message has what it may")
+      check(byteCounts[frame, default: 0] <= inForce.message, "a message has what it may")
       storage.address.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
       input.copy(to: UnsafeMutableRawBufferPointer(start: storage.address, count: byteCount))
       waiting.append(part)
@@ -57,7 +65,7 @@ private func receive(_ input: inout Bytes) {
       waiting = []
       while let message = try inbox.next() {
         handedOut += 1
-        check((try? Frame.check(message, limits: limits)) != nil, "what was read may be sent")
+        check((try? Frame.check(message, limits: inForce)) != nil, "what was read may be sent")
       }
     }
   } catch {
